@@ -1,0 +1,98 @@
+"""fallline trains neural networks, watches them train, says what is wrong, and explains what it found.
+
+The public names are looked up when they are first used, so that ``import fallline`` costs almost nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fallline.data import make_problem as make_problem
+    from fallline.data import read_table as read_table
+    from fallline.diagnose import check as check
+    from fallline.diagnose import diagnose as diagnose
+    from fallline.estimator import Classifier as Classifier
+    from fallline.estimator import Regressor as Regressor
+    from fallline.recipe import default as default_recipe
+    from fallline.store import load_run as load
+    from fallline.train import train as train
+    from fallline.types import Diagnosis as Diagnosis
+    from fallline.types import Finding as Finding
+    from fallline.types import Problem as Problem
+    from fallline.types import Recipe as Recipe
+    from fallline.types import Run as Run
+
+__all__ = [
+    "Classifier",
+    "Diagnosis",
+    "Finding",
+    "Problem",
+    "Recipe",
+    "Regressor",
+    "Run",
+    "__version__",
+    "check",
+    "default_recipe",
+    "diagnose",
+    "load",
+    "make_problem",
+    "read_table",
+    "train",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Classifier": "fallline.estimator:Classifier",
+    "Diagnosis": "fallline.types:Diagnosis",
+    "Finding": "fallline.types:Finding",
+    "Problem": "fallline.types:Problem",
+    "Recipe": "fallline.types:Recipe",
+    "Regressor": "fallline.estimator:Regressor",
+    "Run": "fallline.types:Run",
+    "check": "fallline.diagnose:check",
+    "default_recipe": "fallline.recipe:default",
+    "diagnose": "fallline.diagnose:diagnose",
+    "load": "fallline.store:load_run",
+    "make_problem": "fallline.data:make_problem",
+    "read_table": "fallline.data:read_table",
+    "train": "fallline.train:train",
+}
+
+# Keras reads its backend once, on its first import, and fallline's engine is JAX. Where Keras is already there with
+# another backend nothing is changed here: watching and diagnosing work, and training raises an error that says so.
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "jax"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOMES[name].split(":")
+    found = getattr(importlib.import_module(module), attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_HOMES))
+
+
+class _Package(ModuleType):
+    """The package itself, on which ``train`` and ``diagnose`` stay the functions.
+
+    Python binds a submodule to its package when the submodule is first imported. That would turn ``fallline.train``
+    into the module of the same name as soon as anything imports it, and ``fallline.train(...)`` into a TypeError.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

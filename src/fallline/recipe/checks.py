@@ -1,0 +1,151 @@
+"""All mistakes of a recipe at once: types, bounds, spelling, and entries that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from fallline.errors import RecipeError
+from fallline.recipe.schema import Wrong, canonical, entries, sections
+from fallline.types import OptimizerRecipe, Recipe
+
+__all__ = ["check", "contradictions"]
+
+
+def check(recipe: Recipe) -> Recipe:
+    """Raise one error with every mistake of a recipe; return it in canonical form when there is none.
+
+    Args:
+        recipe: as a caller made it.
+
+    Returns:
+        an equal recipe with plain Python numbers, and tuples where lists were given, so that it can be hashed.
+
+    Raises:
+        RecipeError: values of the wrong type, out of bounds or misspelled, and entries that contradict each other.
+
+    >>> from dataclasses import replace
+    >>> bad = replace(Recipe(), optimizer=OptimizerRecipe(name="adma", learning_rate=-1.0))
+    >>> try: check(bad)
+    ... except RecipeError as error: print(error)
+    The recipe has 2 mistakes:
+      - optimizer.name = "adma" is not allowed: it takes one of "auto", "sgd", "adam", "adamw". Did you mean 'adam'?
+      - optimizer.learning_rate = -1 is not allowed: it takes a number above 0, or "auto".
+    """
+    if not isinstance(recipe, Recipe):
+        raise RecipeError([f"expected a fallline.Recipe, received {type(recipe).__name__}; start from default_recipe()."])
+    mistakes: list[str] = []
+    clean: dict[str, dict[str, Any]] = {}
+    for section, cls in sections().items():
+        part = getattr(recipe, section)
+        if not isinstance(part, cls):
+            mistakes.append(f"{section} holds a {type(part).__name__}; it takes a {cls.__name__}.")
+    if mistakes:
+        raise RecipeError(mistakes)
+    for entry in entries().values():
+        owner = getattr(recipe, entry.section) if entry.section else recipe
+        try:
+            clean.setdefault(entry.section, {})[entry.key] = canonical(entry, getattr(owner, entry.key))
+        except Wrong as wrong:
+            mistakes.append(str(wrong))
+            # Contradictions are looked for among sound values only: the default speaks for a wrong one.
+            clean.setdefault(entry.section, {})[entry.key] = entry.default
+    parts = {name: replace(getattr(recipe, name), **clean[name]) for name in sections()}
+    sound = replace(recipe, **clean[""], **parts)
+    mistakes += contradictions(sound)
+    if mistakes:
+        raise RecipeError(mistakes)
+    return sound
+
+
+def contradictions(recipe: Recipe) -> Iterator[str]:
+    """Yield one sentence for each pair of entries that cannot both be honoured.
+
+    An entry that would be ignored counts: who changes ``optimizer.momentum`` under Adam expects an effect. Entries
+    that may say "auto" (beta_2, patience) are exempt, because a resolved recipe states them whether or not they act.
+    """
+    yield from _split(recipe)
+    yield from _prepare_and_network(recipe)
+    yield from _optimizer(recipe.optimizer)
+    yield from _training(recipe)
+
+
+def _split(recipe: Recipe) -> Iterator[str]:
+    split, members = recipe.split, recipe.ensemble.members
+    folds = split.folds if split.folds != "auto" else 1
+    if split.time and folds > 1:
+        yield (
+            f"split.folds = {folds} contradicts split.time: folds would validate on the past what was learned from the "
+            "future. Use split.folds = 1."
+        )
+    if split.time and split.group:
+        yield (
+            "split.group and split.time are both given: rows can be parted by group or by time, not by both. "
+            "Empty one of them."
+        )
+    if members != "auto" and folds > members:
+        yield (
+            f"split.folds = {folds} needs at least as many networks, but ensemble.members = {members}: some folds would "
+            "never be used. Raise ensemble.members or lower split.folds."
+        )
+
+
+def _prepare_and_network(recipe: Recipe) -> Iterator[str]:
+    if recipe.prepare.numeric == "none" and recipe.prepare.clip > 0:
+        yield (
+            f"prepare.clip = {recipe.prepare.clip:g} squashes scaled numbers, but prepare.numeric = \"none\" leaves them "
+            "as they are, so that it would destroy large values. Add prepare.clip = 0."
+        )
+    network = recipe.network
+    if network.hidden == ():
+        if network.dropout not in ("auto", 0.0):
+            yield "network.dropout silences hidden units, but network.hidden = [] has none. Use network.dropout = 0."
+        if network.normalization != "none":
+            yield (
+                f"network.normalization = \"{network.normalization}\" follows hidden layers, but network.hidden = [] has "
+                'none. Use network.normalization = "none".'
+            )
+
+
+def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
+    name = "adamw" if optimizer.name == "auto" else optimizer.name
+    by = f'optimizer.name = "{optimizer.name}"' + (" means adamw" if optimizer.name == "auto" else "")
+    usual = OptimizerRecipe()
+    if name != "sgd":
+        if optimizer.nesterov:
+            yield f'optimizer.nesterov belongs to sgd, but {by}. Use optimizer.name = "sgd" or nesterov = false.'
+        if optimizer.momentum != usual.momentum:
+            yield (
+                f"optimizer.momentum = {optimizer.momentum:g} belongs to sgd, but {by}. "
+                'Use optimizer.name = "sgd", or beta_1 for the mean of the gradient.'
+            )
+    else:
+        if optimizer.nesterov and optimizer.momentum == 0:
+            yield "optimizer.nesterov needs momentum, but optimizer.momentum = 0. Use a momentum such as 0.9."
+        if optimizer.beta_1 != usual.beta_1:
+            yield f"optimizer.beta_1 = {optimizer.beta_1:g} belongs to adam and adamw, but {by}. Use optimizer.momentum."
+    if name != "adamw" and optimizer.weight_decay not in ("auto", 0.0):
+        yield (
+            f"optimizer.weight_decay = {optimizer.weight_decay:g} belongs to adamw, but {by}. "
+            'Use optimizer.name = "adamw", or optimizer.l2 for a penalty in the loss.'
+        )
+    if optimizer.schedule in ("one_cycle", "coslog4") and optimizer.warmup > 0:
+        yield (
+            f"optimizer.warmup = {optimizer.warmup:g} contradicts optimizer.schedule = \"{optimizer.schedule}\", which "
+            "rises from a small rate by itself. Use optimizer.warmup = 0."
+        )
+
+
+def _training(recipe: Recipe) -> Iterator[str]:
+    training, stopping = recipe.training, recipe.stopping
+    if training.label_smoothing > 0 and training.loss not in ("auto", "cross_entropy"):
+        yield (
+            f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, but "
+            f'training.loss = "{training.loss}" compares quantities. Use label_smoothing = 0 or loss = "cross_entropy".'
+        )
+    if stopping.criterion == "none" and stopping.min_delta > 0:
+        yield (
+            f'stopping.min_delta = {stopping.min_delta:g} has no effect under stopping.criterion = "none". '
+            'Use criterion = "patience", or min_delta = 0.'
+        )

@@ -1,0 +1,60 @@
+"""The preset recipes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fallline.errors import RecipeError
+from fallline.recipe.schema import Wrong, canonical, entries
+from fallline.types import (
+    EnsembleRecipe,
+    NetworkRecipe,
+    OptimizerRecipe,
+    PrepareRecipe,
+    Recipe,
+    SplitRecipe,
+    StoppingRecipe,
+)
+
+__all__ = ["default"]
+
+
+def default(preset: str = "default") -> Recipe:
+    """Return a preset recipe.
+
+    Args:
+        preset: ``"default"``: today's best practice for tables, an ensemble whose open entries say ``"auto"``;
+            ``"simple"``: one ReLU network with He initialisation, Adam at a constant 0.001 and patience, on
+            standardised numbers: for teaching and for comparison.
+
+    Returns:
+        the recipe; change it with `dataclasses.replace`, `override` or as TOML.
+
+    Raises:
+        RecipeError: no such preset.
+
+    >>> default("simple").optimizer.name
+    'adam'
+    """
+    try:
+        canonical(entries()["preset"], preset)
+    except Wrong as wrong:
+        raise RecipeError([str(wrong)]) from None
+    recipe = Recipe()
+    if preset == "default":
+        return recipe
+    return replace(
+        recipe,
+        preset="simple",
+        split=SplitRecipe(folds=1),
+        prepare=PrepareRecipe(numeric="standard", clip=0.0),
+        network=NetworkRecipe(
+            activation="relu", initializer="he_normal", embedding="none", skip=False, normalization="none", dropout=0.0
+        ),
+        # Kingma & Ba (2015), section 2: the paper's own settings.
+        optimizer=OptimizerRecipe(
+            name="adam", learning_rate=1e-3, beta_1=0.9, beta_2=0.999, weight_decay=0.0, schedule="constant"
+        ),
+        stopping=StoppingRecipe(criterion="patience", restore_best=True),
+        ensemble=EnsembleRecipe(members=1, calibrate=False),
+    )
