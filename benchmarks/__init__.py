@@ -1,0 +1,1 @@
+"""Benchmarks of fallline beside its peers: ``python -m benchmarks --help``."""

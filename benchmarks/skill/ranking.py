@@ -1,0 +1,90 @@
+"""From figures per fold to ranks: only folds that everybody compared has finished count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.skill.protocol import METRICS, Table
+
+__all__ = ["BESIDE", "OTHERS", "PEERS", "Standing", "mean_ranks", "standings"]
+
+# The ones to be ahead of, the one to be beaten later, and the rest that peers.csv knows on (nearly) all tables.
+PEERS = ("mlp_sklearn", "mlp_sklearn_noes", "hgb", "rf", "realmlp_td", "linear")
+BESIDE = ("catboost",)
+OTHERS = ("xgb", "dummy")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One table under one metric.
+
+    Args:
+        table: its name.
+        metric: the metric.
+        folds: the folds that count.
+        values: who -> mean over these folds.
+        ranks: who -> rank, 1 is best, ties share the mean rank.
+        left_out: who -> why there is no figure.
+    """
+
+    table: str
+    metric: str
+    folds: tuple[int, ...]
+    values: Mapping[str, float]
+    ranks: Mapping[str, float]
+    left_out: Mapping[str, str]
+
+
+def standings(
+    tables: Sequence[Table], rows: Sequence[Mapping[str, Any]], who: str, peers: Sequence[str], metric: str = ""
+) -> list[Standing]:
+    """Rank ``who`` among the peers, table by table.
+
+    Args:
+        tables: the tables in the order wanted; those on which ``who`` has no figure are left out.
+        rows: figures per (dataset, peer, fold), those of ``who`` among them.
+        who: the contender.
+        peers: whom it is compared with.
+        metric: instead of each table's own.
+    """
+    from scipy.stats import rankdata
+
+    found = []
+    for table in tables:
+        name = metric or table.metric
+        figures: dict[str, dict[int, float]] = {}
+        for row in rows:
+            if row["dataset"] == table.name and name in row and row["peer"] in (who, *peers):
+                figures.setdefault(row["peer"], {})[int(row["fold"])] = float(row[name])
+        if who not in figures:
+            continue
+        # A peer that finished none of the contender's folds (too slow there) is left out of this table, and named.
+        left_out = {
+            peer: "no figure on these folds" for peer in peers if not figures.get(peer, {}).keys() & figures[who].keys()
+        }
+        compared = [who, *(peer for peer in peers if peer not in left_out)]
+        shared = sorted(set.intersection(*(set(figures[peer]) for peer in compared)))
+        if not shared:
+            continue
+        values = {peer: float(np.mean([figures[peer][fold] for fold in shared])) for peer in compared}
+        sign = -1.0 if METRICS[name] else 1.0
+        ranks = rankdata([sign * value for value in values.values()])
+        standing = Standing(
+            table.name, name, tuple(shared), values, dict(zip(values, map(float, ranks), strict=True)), left_out
+        )
+        found.append(standing)
+    return found
+
+
+def mean_ranks(found: Sequence[Standing]) -> dict[str, tuple[float, int]]:
+    """Return who -> (mean rank, number of tables), best first."""
+    ranks: dict[str, list[float]] = {}
+    for standing in found:
+        for peer, rank in standing.ranks.items():
+            ranks.setdefault(peer, []).append(rank)
+    means = {peer: (float(np.mean(values)), len(values)) for peer, values in ranks.items()}
+    return dict(sorted(means.items(), key=lambda item: item[1][0]))

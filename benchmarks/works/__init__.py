@@ -1,0 +1,1 @@
+"""One file a work; a file dropped in here is found by its name."""
