@@ -1,0 +1,12 @@
+"""Rules: one file a symptom, found by scanning this package.
+
+A rule's module docstring (fixed headings) is its page in the documentation, its ``SYMPTOM`` states its names, and the
+parameters of its ``examine`` are the statistics it needs. To add one, add one file.
+"""
+
+from __future__ import annotations
+
+from fallline.rules._rule import HEADINGS, Rule, RuleInfo, Symptom, catalogue, discover
+from fallline.rules._statistics import STATISTICS
+
+__all__ = ["HEADINGS", "STATISTICS", "Rule", "RuleInfo", "Symptom", "catalogue", "discover"]

@@ -1,0 +1,82 @@
+"""Reading a curve: what the rules about learning curves share. Curves are (epochs,) with NaN where not watched."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["END_SHARE", "drop_scale", "end_level", "fall_at_end", "finite", "jitter", "smooth"]
+
+# The last fifth of the epochs is "the end" of a run: the smallest part in which a run of 15 epochs has three values.
+END_SHARE = 0.2
+# A share of the starting loss below which a "fall" is too small to divide by.
+_SMALL_FALL = 0.05
+# A moving median over a tenth of the epochs follows any bend that matters and ignores single spikes.
+_SMOOTH_SHARE = 0.1
+# 1.4826 makes a median absolute value estimate a Gaussian sd; second differences of white noise have variance 6.
+_SD_FROM_SECOND_DIFFERENCE = 1.4826 / math.sqrt(6.0)
+
+
+def finite(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the epochs (from 1) and values of the finite points of a curve.
+
+    >>> epochs, values = finite(np.array([3.0, np.nan, 1.0]))
+    >>> epochs.tolist(), values.tolist()
+    ([1, 3], [3.0, 1.0])
+    """
+    curve = np.asarray(curve, np.float64).reshape(-1)
+    chosen = np.isfinite(curve)
+    return np.flatnonzero(chosen) + 1, curve[chosen]
+
+
+def jitter(values: np.ndarray) -> float:
+    """Return the sd of the epoch-to-epoch noise of finite values, a robust figure that a smooth trend does not raise.
+
+    The median absolute second difference, scaled: a straight line gives 0, white noise its own sd.
+
+    >>> jitter(np.arange(10.0))
+    0.0
+    """
+    if len(values) < 4:
+        return 0.0
+    return float(np.median(np.abs(np.diff(values, 2)))) * _SD_FROM_SECOND_DIFFERENCE
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Return the moving median over a tenth of the values (an odd number of them, at least 3)."""
+    width = max(3, int(len(values) * _SMOOTH_SHARE) | 1)
+    if len(values) < width:
+        return values
+    padded = np.pad(values, width // 2, mode="edge")
+    found: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
+    return found
+
+
+def end_level(values: np.ndarray) -> float:
+    """Return the median of the last tenth of the values (at least 3 of them)."""
+    return float(np.median(values[-max(3, int(len(values) * _SMOOTH_SHARE)) :]))
+
+
+def fall_at_end(values: np.ndarray) -> tuple[float, float]:
+    """Return how far the least-squares line through the end falls in a fifth of the run, and that figure's sd.
+
+    >>> fall, error = fall_at_end(np.linspace(2.0, 1.0, 11))
+    >>> round(fall, 6), round(error, 6)
+    (0.2, 0.0)
+    """
+    points = min(len(values), max(4, math.ceil(END_SHARE * len(values)) + 1))
+    if points < 3:
+        return 0.0, 0.0
+    end = values[-points:]
+    time = np.arange(points) - (points - 1) / 2
+    slope = float(time @ (end - end.mean()) / (time @ time))
+    residual = end - end.mean() - slope * time
+    noise = max(jitter(values), float(np.sqrt(residual @ residual / (points - 2))))
+    span = END_SHARE * (len(values) - 1)
+    return -slope * span, noise * span / math.sqrt(float(time @ time))
+
+
+def drop_scale(start_loss: float, level: float) -> float:
+    """Return how far the loss can be said to have dropped from where it started, never less than 5 % of the start."""
+    return max(start_loss - level, _SMALL_FALL * abs(start_loss), np.finfo(float).tiny)

@@ -1,0 +1,280 @@
+"""Statistics from a Keras model and its data, read by the attributes Keras models have; Keras is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import DataError
+from fallline.rules._statistics import CROSS_ENTROPIES, QUANTITY_LOSSES, canonical_loss, input_statistics, target_statistics
+
+__all__ = [
+    "compiled_statistics",
+    "data_statistics",
+    "loss_statistics",
+    "model_statistics",
+    "optimizer_statistics",
+    "seen_inputs",
+]
+
+# Rows enough for a mean to 1 % of an sd; more would only cost time.
+SAMPLE = 10_000
+# Distinct whole-number targets up to which they may be class labels when the loss does not say.
+MOST_CLASSES = 100
+
+_SHAPERS = ("Flatten", "Reshape", "Permute")
+_SCALERS = ("Normalization", "Rescaling")
+_PASSED = ("InputLayer", "Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D")
+_STANDARDISERS = ("BatchNormalization", "LayerNormalization")
+_AFTER_OUTPUT = ("Dropout", "Reshape", "Flatten", "Identity")
+_ACTIVATION_LAYERS = {"Softmax": "softmax", "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU": "prelu"}
+
+
+def _kind(layer: Any) -> str:
+    return type(layer).__name__
+
+
+def _flat(layers: Any) -> Iterator[Any]:
+    for layer in layers:
+        inner = getattr(layer, "layers", None)
+        if inner and _kind(layer) in ("Sequential", "Functional", "Model"):
+            yield from _flat(inner)
+        else:
+            yield layer
+
+
+def _is_chain(model: Any) -> bool:
+    return _kind(model) == "Sequential"
+
+
+def _activation(layer: Any) -> str | None:
+    if _kind(layer) in _ACTIVATION_LAYERS:
+        return _ACTIVATION_LAYERS[_kind(layer)]
+    found = getattr(layer, "activation", None)
+    return getattr(found, "__name__", None) if found is not None else None
+
+
+def _output_layer(model: Any) -> Any:
+    """Return the layer that makes the model's only output, or None when it cannot be told."""
+    if _is_chain(model):
+        chain = [layer for layer in _flat(model.layers) if _kind(layer) not in _AFTER_OUTPUT]
+        return chain[-1] if chain else None
+    try:
+        outputs = model.outputs
+    except (AttributeError, ValueError):
+        return None
+    if not isinstance(outputs, (list, tuple)) or len(outputs) != 1:
+        return None
+    history = getattr(outputs[0], "_keras_history", None)
+    made_by = getattr(history, "operation", None)
+    if made_by is not None and getattr(made_by, "layers", None):
+        return _output_layer(made_by)
+    return made_by
+
+
+def model_statistics(model: Any) -> dict[str, Any]:
+    """Return the output's activation and width and the list of layers, as far as the model shows them.
+
+    Args:
+        model: a Keras model. A subclassed model shows its layers, but not which of them makes the output.
+    """
+    found: dict[str, Any] = {}
+    layers = getattr(model, "layers", None)
+    if layers:
+        found["layers"] = [
+            {"name": str(getattr(layer, "name", "")), "class": _kind(layer), "activation": _activation(layer),
+             "units": getattr(layer, "units", None)}
+            for layer in _flat(layers)
+        ]
+    output = _output_layer(model)
+    if output is None:
+        return found
+    activation = _activation(output)
+    if activation is None and hasattr(output, "kernel_initializer"):
+        activation = "linear"
+    if activation is not None:
+        found["output_activation"] = activation
+    units = _width_of(model, output)
+    if units is not None:
+        found["output_units"] = units
+    return found
+
+
+def _width_of(model: Any, output: Any) -> int | None:
+    try:
+        shape = model.output_shape
+    except (AttributeError, ValueError):  # not built yet
+        units = getattr(output, "units", None)
+        return int(units) if units is not None else None
+    if isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[1], int):
+        return shape[1]
+    return None
+
+
+def loss_statistics(loss: Any) -> dict[str, Any]:
+    """Return ``loss_name`` and ``from_logits`` of a Keras loss given as name, object or function; {} if neither."""
+    if loss is None or isinstance(loss, (Mapping, list, tuple)):
+        return {}
+    if isinstance(loss, str):
+        name, config = loss, {}
+    elif hasattr(loss, "get_config"):
+        name, config = type(loss).__name__, dict(loss.get_config())
+    elif hasattr(loss, "__name__"):
+        name, config = loss.__name__, {}
+    else:
+        return {}
+    spelled = canonical_loss(name)
+    found: dict[str, Any] = {"loss_name": spelled}
+    if spelled in CROSS_ENTROPIES:
+        found["from_logits"] = bool(config.get("from_logits", False))
+    return found
+
+
+def compiled_statistics(model: Any) -> dict[str, Any]:
+    """Return loss, metrics and optimizer of a compiled model; {} when it is not compiled."""
+    found = loss_statistics(getattr(model, "loss", None))
+    read = getattr(model, "get_compile_config", None)
+    config = read() if callable(read) and getattr(model, "compiled", False) else None
+    metrics = (config or {}).get("metrics") or ()
+    if isinstance(metrics, (list, tuple)):
+        names = [m if isinstance(m, str) else (m.get("config", {}).get("name") if isinstance(m, Mapping) else None) for m in metrics]
+        found["metric_names"] = [str(name) for name in names if name]
+    optimizer = getattr(model, "optimizer", None)
+    return found | optimizer_statistics(optimizer)
+
+
+def optimizer_statistics(optimizer: Any) -> dict[str, Any]:
+    """Return the name and, where it is one number, the learning rate of a Keras optimizer or its name."""
+    if optimizer is None:
+        return {}
+    if isinstance(optimizer, str):
+        return {"optimizer_name": optimizer.lower()}
+    found: dict[str, Any] = {"optimizer_name": type(optimizer).__name__.lower()}
+    try:
+        found["learning_rate"] = float(optimizer.learning_rate)
+    except (AttributeError, TypeError, ValueError):
+        pass
+    return found
+
+
+def _sample(x: np.ndarray) -> np.ndarray:
+    return x if len(x) <= SAMPLE else x[np.linspace(0, len(x) - 1, SAMPLE).astype(int)]
+
+
+def seen_inputs(model: Any, x: np.ndarray) -> np.ndarray | None:
+    """Return a sample of x as the first trainable layer sees it, or None when that cannot be told.
+
+    Shape-changing and fixed scaling layers in front are run; batch and layer normalisation there are computed from the
+    sample. A model that is not one chain of layers is followed only if nothing in it scales.
+    """
+    if x.dtype.kind not in "biuf":
+        return None
+    x = _sample(x).astype(np.float32 if x.dtype.kind != "f" else x.dtype, copy=False)
+    layers = list(_flat(getattr(model, "layers", None) or ()))
+    inputs = [layer for layer in layers if _kind(layer) == "InputLayer"]
+    if len(inputs) > 1:
+        return None
+    if not _is_chain(model) and _output_layer(model) is None:
+        scales = any(_kind(layer) in (*_SCALERS, *_STANDARDISERS) for layer in layers)
+        return None if scales else x
+    for layer in layers:
+        kind = _kind(layer)
+        if kind in _PASSED:
+            continue
+        if kind in _SHAPERS or (kind in _SCALERS and (kind != "Normalization" or getattr(layer, "built", False))):
+            x = np.asarray(layer(x))
+        elif kind == "Normalization":
+            continue  # not adapted: Keras starts it as the identity
+        elif kind in _STANDARDISERS:
+            axes = tuple(range(x.ndim - 1)) if kind == "BatchNormalization" else (-1,)
+            sd = np.sqrt(x.var(axis=axes, keepdims=True) + 1e-3)  # Keras' default epsilon
+            x = (x - x.mean(axis=axes, keepdims=True)) / sd
+        elif kind == "Embedding":
+            return None  # sees numbers of categories, for which size means nothing
+        else:
+            break
+    return x
+
+
+def data_statistics(model: Any, x: Any, y: Any, loss_name: str | None, metrics: list[str]) -> dict[str, Any]:
+    """Return the statistics of inputs as the model's first trainable layer sees them, and of targets.
+
+    Args:
+        model: the Keras model.
+        x: inputs, (n, ...) array or frame; anything else (several inputs) leaves the inputs unexamined.
+        y: targets, (n,) or (n, k) array, frame or series.
+        loss_name: canonical name of the loss, or None.
+        metrics: names of the compiled metrics: "accuracy" says that classes are meant.
+    """
+    found: dict[str, Any] = {}
+    names = [str(c) for c in x.columns] if hasattr(x, "columns") else None
+    table = _array(x)
+    if table is not None and table.ndim >= 2 and len(table):
+        found |= {"n_train": len(table), "n_features": int(np.prod(table.shape[1:]))}
+        seen = seen_inputs(model, table)
+        if seen is not None:
+            # a pixel is one input; the steps of a sequence and the pixels of an image share their channel's scale
+            flat = seen.reshape(-1, seen.shape[-1]) if seen.ndim > 2 else seen
+            found |= input_statistics(flat)
+            if names is not None and flat.shape[1] == len(names):
+                found["input_names"] = names
+    targets = _array(y)
+    if targets is not None and len(targets):
+        if table is not None and len(table) != len(targets):
+            raise DataError(f"x has {len(table)} rows and y has {len(targets)}. Give one target per row.")
+        found |= _target_facts(targets, loss_name, metrics)
+    return found
+
+
+def _array(values: Any) -> np.ndarray | None:
+    if values is None or isinstance(values, Mapping):
+        return None
+    if isinstance(values, (list, tuple)) and any(np.ndim(v) > 1 for v in values):
+        return None  # several inputs
+    array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    return array if array.ndim >= 1 else None
+
+
+def _target_facts(y: np.ndarray, loss_name: str | None, metrics: list[str]) -> dict[str, Any]:
+    if y.dtype.kind not in "biuf":
+        labels, counts = np.unique(y.reshape(-1).astype(str), return_counts=True)
+        kind = "binary" if len(labels) == 2 else "multiclass"
+        return {"problem_kind": kind, "class_counts": dict(zip(labels.tolist(), counts.tolist(), strict=True))}
+    found = target_statistics(y)
+    if y.ndim > 2:
+        found.pop("target_width")
+        found.pop("target_is_one_hot", None)
+        return found
+    kind = _problem_kind(found, y, loss_name, metrics)
+    if kind is not None:
+        found["problem_kind"] = kind
+    if kind in ("binary", "multiclass"):
+        labels = y.argmax(axis=1) if found["target_width"] > 1 else y.reshape(-1)[np.isfinite(y.reshape(-1).astype(float))]
+        values, counts = np.unique(labels, return_counts=True)
+        found["class_counts"] = {f"{v:g}": int(n) for v, n in zip(values.tolist(), counts.tolist(), strict=True)}
+    return found
+
+
+def _problem_kind(found: Mapping[str, Any], y: np.ndarray, loss_name: str | None, metrics: list[str]) -> str | None:
+    """Return the kind of problem the targets speak of; the loss decides only where they could be both."""
+    if "target_min" not in found:
+        return None
+    zero_one = found["target_is_whole"] and found["target_min"] >= 0 and found["target_max"] <= 1
+    if found["target_width"] > 1:
+        if found["target_is_one_hot"]:
+            return "multiclass"
+        return "multilabel" if zero_one else "multioutput"
+    if zero_one:
+        return "binary"
+    classes = found["target_is_whole"] and found["target_max"] - found["target_min"] < MOST_CLASSES
+    meant = loss_name in CROSS_ENTROPIES or any("accuracy" in m or m == "acc" for m in metrics)
+    if classes and (meant or (loss_name not in QUANTITY_LOSSES and y.dtype.kind in "biu")):
+        return "binary" if len(np.unique(y)) == 2 else "multiclass"
+    return "regression"

@@ -1,0 +1,118 @@
+"""Overfit: the validation loss turns up while the training loss does not.
+
+What it does
+------------
+Finds the epoch at which the smoothed validation loss was lowest and how far it rose from there to the end, as a share
+of what the network had learned. When the weights of the best epoch were restored, the rise afterwards does no harm:
+then the finding speaks only if at that epoch already more than half of what was learned on the training rows fails on
+new ones.
+
+Why it hurts
+------------
+From that epoch on the network learns the training rows by heart: it becomes worse on new rows while it seems to
+improve.
+
+When it is wrong
+----------------
+A cross-entropy can rise from a few over-confident mistakes while accuracy stays as it is; whoever needs labels alone
+may not mind. A very small validation set can rise by chance.
+
+Reference
+---------
+L. Prechelt, "Early stopping - but when?" (1998): generalisation loss relative to the minimum so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fallline.rules._curves import drop_scale, end_level, finite, jitter, smooth
+from fallline.rules._rule import Symptom
+from fallline.types import Finding
+
+__all__ = ["SYMPTOM", "examine"]
+
+SYMPTOM = Symptom("S3", "overfit", "generalisation", ("during", "after"), min_epochs=5)
+
+# Rise from the minimum: relative to the minimum itself, and to what had been learned by then.
+REAL_RISE = 0.10
+RISE_OF_LEARNED = 0.05
+# ... and beyond this many sds of the epoch-to-epoch noise.
+SIGNIFICANT = 3.0
+# With the best epoch restored: share of what was learned on training rows that fails on new rows.
+LOST_HALF = 0.5
+# A validation loss back at this share of where it started has lost all it had learned.
+ALL_LOST = 0.9
+
+TREATMENTS = (
+    "stop early and restore the weights of the best epoch",
+    "add weight decay or dropout",
+    "use a smaller network",
+    "get more training rows",
+)
+
+
+def examine(
+    loss: np.ndarray,
+    val_loss: np.ndarray,
+    start_loss: float,
+    kept_loss: float,
+    kept_val_loss: float,
+    restored: bool = False,
+    n_validation: int | None = None,
+) -> Iterator[Finding]:
+    """Yield a finding when the kept weights lie past the best epoch, or the best epoch was overfitted already."""
+    at, held = finite(val_loss)
+    _, values = finite(loss)
+    if len(held) < SYMPTOM.min_epochs:
+        return
+    calm = smooth(held)
+    where = int(np.argmin(calm))
+    epoch, low, last = int(at[where]), float(calm[where]), end_level(held)
+    rise, noise = last - low, jitter(held)
+    learned = drop_scale(start_loss, low)
+    if rise < max(REAL_RISE * abs(low), RISE_OF_LEARNED * learned, SIGNIFICANT * noise):
+        return
+    calm_train = smooth(values)
+    then = float(calm_train[min(where, len(calm_train) - 1)])
+    if end_level(values) > then + max(0.0, 0.5 * rise):  # both rise: divergence, not overfit
+        return
+    evidence = {
+        "best_epoch": epoch,
+        "val_loss_at_best": low,
+        "val_loss_at_end": last,
+        "train_loss_at_best": then,
+        "train_loss_at_end": end_level(values),
+        "rise": rise,
+    }
+    if not restored:
+        ruined = last > ALL_LOST * start_loss
+        yield SYMPTOM.finding(
+            "serious" if ruined else "warning",
+            0.95 if rise > 2 * max(REAL_RISE * abs(low), SIGNIFICANT * noise) else 0.75,
+            f"The validation loss was lowest at epoch {epoch} ({low:.4g}) and rose to {last:.4g} by epoch "
+            f"{int(at[-1])}, while the training loss went from {then:.4g} to {evidence['train_loss_at_end']:.4g}: the "
+            "network learns the training rows by heart.",
+            evidence=evidence,
+            cause="The network is larger, or the training longer, than this many rows can support.",
+            treatments=TREATMENTS,
+            epoch=epoch,
+        )
+        return
+    gap = kept_val_loss - kept_loss
+    lost = gap / drop_scale(start_loss, kept_loss)
+    chance = 2 * abs(kept_val_loss) / np.sqrt(n_validation) if n_validation else 0.0
+    if lost < LOST_HALF or gap < chance:
+        return
+    yield SYMPTOM.finding(
+        "warning",
+        0.7,
+        f"The weights of epoch {epoch} were kept, before the validation loss rose; but even there {100 * lost:.0f} % of "
+        f"what was learned on the training rows fails on new ones (loss {kept_loss:.4g} against {kept_val_loss:.4g}).",
+        evidence=evidence | {"gap_at_kept": gap, "lost_share": lost},
+        cause="The network is larger than this many rows can support, or the rows are too few.",
+        treatments=TREATMENTS[1:],
+        epoch=epoch,
+    )
