@@ -24,8 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("work", nargs="*", help=f"{', '.join(find_works())} or skill")
     parser.add_argument("--list", action="store_true", help="list the works and their peers, and measure nothing")
-    parser.add_argument("--quick", action="store_true", help="a fraction of the work, once; writes no result unless --out")
-    parser.add_argument("--out", type=Path, help=f"folder of the result files (default {RESULTS.name}/ beside the code)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fraction of the work, once; writes nothing unless --out"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the results (default: results/ beside the code)")
     parser.add_argument("--peers", default="", help="only these, separated by commas")
     parser.add_argument("--repetitions", type=int, default=0, help="instead of the work's own number")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads for everybody (default: all)")
@@ -70,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(work, rows), end="\n\n", flush=True)
         failed |= any(row.state == FAILED for row in rows)
         if out is not None:
-            found = result(
-                name, work, rows, threads=threads, device=given.device, quick=given.quick, machine=machine
-            )
+            found = result(name, work, rows, threads=threads, device=given.device, quick=given.quick, machine=machine)
             print(f"written: {write_result(found, out)}\n")
     return int(failed)
 

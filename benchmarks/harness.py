@@ -156,9 +156,16 @@ def measure_once(work: str, peer: Peer, *, quick: bool, threads: int, device: st
         command += ["--quick"] if quick else []
         try:
             done = subprocess.run(
-                command, env=_environment(peer, threads, device), cwd=CHECKOUT, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, errors="replace", timeout=timeout, check=False,
-            )  # fmt: skip
+                command,
+                env=_environment(peer, threads, device),
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             return {"error": f"took longer than {timeout:.0f} s"}
         if done.returncode or not out.exists():

@@ -18,8 +18,18 @@ from benchmarks.harness import CHECKOUT, OK, Row, Work
 __all__ = ["describe_machine", "describe_versions", "result", "table", "verdicts", "write_result"]
 
 _PACKAGES = (
-    "jax", "jaxlib", "keras", "optax", "numpy", "scikit-learn", "pandas", "pyarrow", "tensorflow-cpu", "tensorflow", "torch",
-)  # fmt: skip
+    "jax",
+    "jaxlib",
+    "keras",
+    "optax",
+    "numpy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "tensorflow-cpu",
+    "tensorflow",
+    "torch",
+)
 
 
 def describe_machine() -> dict[str, Any]:
@@ -121,8 +131,7 @@ def table(work: Work, rows: Sequence[Row]) -> str:
             f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
             for key, value in row.to_dict()["extras"].items()
         )
-        lines.append(
-            f"  {row.name:{width}} {row.median:>14.4g} {min(row.values):>10.4g} {max(row.values):>10.4g} {shown}  {extras}"
-        )
+        figures = f"{row.median:>14.4g} {min(row.values):>10.4g} {max(row.values):>10.4g}"
+        lines.append(f"  {row.name:{width}} {figures} {shown}  {extras}")
     lines += [f"  {'reached' if reached else 'MISSED'}: {sentence}" for sentence, reached in verdicts(work, rows)]
     return "\n".join(lines)

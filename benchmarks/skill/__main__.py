@@ -29,13 +29,15 @@ QUICK_TABLES, QUICK_FOLDS = 2, (0,)
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.skill", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder with suite.json, the tables and peers.csv (else FALLLINE_DATA)")
+    parser.add_argument("--data", type=Path, help="folder of suite.json, tables and peers.csv (else FALLLINE_DATA)")
     parser.add_argument("--tables", default="", help="only these, separated by commas")
     parser.add_argument("--folds", default="", help="only these, separated by commas")
     parser.add_argument("--contender", default="fallline", choices=sorted(CONTENDERS), help="who is fitted")
     parser.add_argument("--label", default="", help="name of this set of figures (default: the contender's)")
     parser.add_argument("--out", type=Path, help=f"folder of the results (default {RESULTS.name}/)")
-    parser.add_argument("--quick", action="store_true", help="one fold of the smallest tables, nothing kept unless --out")
+    parser.add_argument(
+        "--quick", action="store_true", help="one fold of the smallest tables; keeps nothing unless --out"
+    )
     parser.add_argument("--again", action="store_true", help="fit finished folds again")
     parser.add_argument("--only-report", action="store_true", help="fit nothing, report what is finished")
     return parser
@@ -55,12 +57,26 @@ def _read_finished(path: Path) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _append(path: Path, row: Mapping[str, Any]) -> None:
+    """Add one line; a torn last line of a killed run is closed first, or it would swallow this one."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps(row).encode() + b"\n")
+
+
 def fit_fold(table: Table, fold: int, contender: str, x: Any, y: Any, train: Any, test: Any) -> dict[str, Any]:
     """Fit on the training rows, score on the others; a failure is a row with an ``error``."""
     row: dict[str, Any] = {
-        "dataset": table.name, "peer": contender, "fold": fold, "task": table.task,
-        "n_train": len(train), "n_test": len(test),
-    }  # fmt: skip
+        "dataset": table.name,
+        "peer": contender,
+        "fold": fold,
+        "task": table.task,
+        "n_train": len(train),
+        "n_test": len(test),
+    }
     try:
         model = CONTENDERS[contender](table.task)
         start = time.perf_counter()
@@ -79,11 +95,14 @@ def fit_fold(table: Table, fold: int, contender: str, x: Any, y: Any, train: Any
 def check_sizes(rows: Iterable[Mapping[str, Any]], peers: Iterable[Mapping[str, Any]]) -> list[str]:
     """Sentences about folds whose sizes differ from the peers': they would not be comparable."""
     sizes = {(p["dataset"], p["fold"]): (p["n_train"], p["n_test"]) for p in peers}
-    return [
-        f"{row['dataset']} fold {row['fold']}: {row['n_train']}/{row['n_test']} rows, the peers had {expected[0]}/{expected[1]}"
-        for row in rows
-        if (expected := sizes.get((row["dataset"], row["fold"]))) and expected != (row["n_train"], row["n_test"])
-    ]
+    found = []
+    for row in rows:
+        ours = row["n_train"], row["n_test"]
+        theirs = sizes.get((row["dataset"], row["fold"]), ours)
+        if ours != theirs:
+            rows_of_both = f"{ours[0]} + {ours[1]} rows, the peers had {theirs[0]} + {theirs[1]}"
+            found.append(f"{row['dataset']} fold {row['fold']}: {rows_of_both}")
+    return found
 
 
 def _commit() -> str:
@@ -93,7 +112,9 @@ def _commit() -> str:
     return done.stdout.strip()
 
 
-def _fit(tables: Sequence[Table], wanted: Sequence[int], given: argparse.Namespace, file: Path | None) -> list[dict[str, Any]]:
+def _fit(
+    tables: Sequence[Table], wanted: Sequence[int], given: argparse.Namespace, file: Path | None
+) -> list[dict[str, Any]]:
     finished = _read_finished(file) if file else []
     keys = set() if given.again else {(row["dataset"], row["fold"]) for row in finished if "error" not in row}
     commit = _commit()
@@ -109,8 +130,7 @@ def _fit(tables: Sequence[Table], wanted: Sequence[int], given: argparse.Namespa
             shown = row.get("error") or f"{table.metric} {row[table.metric]:.4g}, fit {row['fit_s']:.1f} s"
             print(f"{table.name} fold {fold}: {shown}", file=sys.stderr, flush=True)
             if file:
-                with file.open("a") as out:
-                    out.write(json.dumps(row) + "\n")
+                _append(file, row)
     latest = {(row["dataset"], row["fold"]): row for row in [*finished, *fresh]}
     return list(latest.values())
 
@@ -197,9 +217,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(text)
     if out:
         found = {
-            "work": "skill", "label": who, "date": datetime.now(UTC).isoformat(timespec="seconds"), "device": "cpu",
-            "machine": machine, "versions": describe_versions(), **plain,
-        }  # fmt: skip
+            "work": "skill",
+            "label": who,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": "cpu",
+            "machine": machine,
+            "versions": describe_versions(),
+            **plain,
+        }
         path = out / f"skill-{who}-cpu.json"
         path.write_text(json.dumps(found, indent=1) + "\n")
         print(f"written: {path}")

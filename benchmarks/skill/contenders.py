@@ -1,4 +1,4 @@
-"""Who is fitted here: fallline, and two of the peers to check that the folds are the ones their figures were made on."""
+"""Who is fitted here: fallline, and two of the peers, to check that the folds are those of their figures."""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ def read_peers(folder: Path) -> list[dict[str, Any]]:
         rows = list(csv.DictReader(file))
     numbers = {*METRICS, "fit_s", "pred_s"}
     whole = {"fold", "n_train", "n_test"}
-    return [
-        {key: float(text) if key in numbers else int(text) if key in whole else text for key, text in row.items() if text}
-        for row in rows
-    ]
+
+    def value(key: str, text: str) -> float | int | str:
+        return float(text) if key in numbers else int(text) if key in whole else text
+
+    return [{key: value(key, text) for key, text in row.items() if text} for row in rows]

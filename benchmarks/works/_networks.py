@@ -81,9 +81,16 @@ def fallline(task: Task) -> Measurement:
         model = _keras_model(task)
         start = time.perf_counter()
         run = fl.train(
-            model, task.x, task.y, epochs=task.epochs, batch_size=task.batch, validation_data=task.validation,
-            early_stopping=False, seed=0, verbose=0,
-        )  # fmt: skip
+            model,
+            task.x,
+            task.y,
+            epochs=task.epochs,
+            batch_size=task.batch,
+            validation_data=task.validation,
+            early_stopping=False,
+            seed=0,
+            verbose=0,
+        )
         return run, time.perf_counter() - start
 
     _, first = call()
@@ -92,9 +99,12 @@ def fallline(task: Task) -> Measurement:
         raise RuntimeError(f"fallline ran {run.trace.n_epochs} epochs instead of {task.epochs}")
     seconds = float(run.facts["seconds"])
     return _measurement(
-        task, seconds, run.trace.curve("running_loss")[-1],
-        call_us=1e6 * second / task.steps, compile_seconds=max(first - second, 0.0),
-    )  # fmt: skip
+        task,
+        seconds,
+        run.trace.curve("running_loss")[-1],
+        call_us=1e6 * second / task.steps,
+        compile_seconds=max(first - second, 0.0),
+    )
 
 
 def keras_fit(task: Task) -> Measurement:
@@ -114,10 +124,18 @@ def _sklearn_model(task: Task) -> Any:
 
     # Neither a tolerance nor a patience: all epochs are run, as by everybody else.
     return MLPClassifier(
-        hidden_layer_sizes=task.sizes[1:-1], solver="sgd", learning_rate_init=LEARNING_RATE, momentum=MOMENTUM,
-        nesterovs_momentum=False, alpha=0.0, batch_size=task.batch, max_iter=task.epochs, tol=0.0,
-        n_iter_no_change=task.epochs + 1, random_state=0,
-    )  # fmt: skip
+        hidden_layer_sizes=task.sizes[1:-1],
+        solver="sgd",
+        learning_rate_init=LEARNING_RATE,
+        momentum=MOMENTUM,
+        nesterovs_momentum=False,
+        alpha=0.0,
+        batch_size=task.batch,
+        max_iter=task.epochs,
+        tol=0.0,
+        n_iter_no_change=task.epochs + 1,
+        random_state=0,
+    )
 
 
 def sklearn_fit(task: Task) -> Measurement:

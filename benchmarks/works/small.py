@@ -1,7 +1,7 @@
 """A tiny network: what is measured is the overhead of a training step, not arithmetic.
 
-2-50-1, ReLU, SGD 0.01 with momentum 0.9, batch 32, 500 training and 500 validation rows of make_circles, validation every
-epoch. Compilation is excluded and reported apart.
+2-50-1, ReLU, SGD 0.01 with momentum 0.9, batch 32, 500 training and 500 validation rows of make_circles, validation
+every epoch. Compilation is excluded and reported apart.
 """
 
 from __future__ import annotations

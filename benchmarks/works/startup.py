@@ -1,7 +1,7 @@
 """Starting: what a person waits for before anything happens.
 
-Wall time of whole processes. The table is scikit-learn's breast cancer data (569 x 30) as a CSV file; the first start has
-no compiled program on disk, the second has those of the first.
+Wall time of whole processes. The table is scikit-learn's breast cancer data (569 x 30) as a CSV file; the first start
+has no compiled program on disk, the second has those of the first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ def _wall(command: Sequence[str], folder: Path) -> float:
     env = os.environ | {"FALLLINE_CACHE": str(folder / "cache")}
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [sys.executable, *command],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     seconds = time.perf_counter() - start
     if done.returncode:
