@@ -1,0 +1,20 @@
+"""Run folders on disk: atomic, checked, locked, and safe to read from strangers."""
+
+from fallline.store.environment import environment
+from fallline.store.folder import RunFolder
+from fallline.store.model_file import load_model
+from fallline.store.record import load_run, save_run, write_run, write_start
+from fallline.store.runs import RunEntry, list_runs, next_name
+
+__all__ = [
+    "RunEntry",
+    "RunFolder",
+    "environment",
+    "list_runs",
+    "load_model",
+    "load_run",
+    "next_name",
+    "save_run",
+    "write_run",
+    "write_start",
+]
