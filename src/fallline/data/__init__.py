@@ -1,0 +1,44 @@
+"""Files and frames to `Problem`; preparation fitted on training rows; splits; the data summary."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fallline.data.preparation import CategoryBlock, Preparation
+    from fallline.data.problem import make_problem
+    from fallline.data.read import read_table
+    from fallline.data.splits import fold_rows, split_rows
+    from fallline.data.summary import summarise
+
+__all__ = [
+    "CategoryBlock",
+    "Preparation",
+    "fold_rows",
+    "make_problem",
+    "read_table",
+    "split_rows",
+    "summarise",
+]
+
+# Resolved on first use: pandas and scikit-learn take most of a second, and `fallline --help` needs neither.
+_HOMES = {
+    "CategoryBlock": "preparation",
+    "Preparation": "preparation",
+    "fold_rows": "splits",
+    "make_problem": "problem",
+    "read_table": "read",
+    "split_rows": "splits",
+    "summarise": "summary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
