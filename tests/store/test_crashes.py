@@ -19,7 +19,11 @@ from tests.store import harness
 def start(name: str, folder: Path) -> str:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, str(Path(harness.__file__)), name, str(folder)], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, str(Path(harness.__file__)), name, str(folder)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -116,7 +120,10 @@ def test_a_failed_replacement_keeps_the_old_run(tmp_path: Path) -> None:
     with RunFolder.create(path) as folder:
         folder.write("report.html", b"old")
     with RunFolder.create(path, overwrite=True) as folder:
-        with harness.Interrupter(2, _fail(errno.ENOSPC, [])), pytest.raises(RunFolderError, match="disk or quota is full"):
+        with (
+            harness.Interrupter(2, _fail(errno.ENOSPC, [])),
+            pytest.raises(RunFolderError, match="disk or quota is full"),
+        ):
             folder.write("run.json", b"new")
         assert RunFolder.open(path).read("report.html") == b"old"
         folder.write("run.json", b"new")

@@ -168,17 +168,19 @@ def check_model(
         IndexError,
     ) as error:
         raise RunFolderError(f"{what} is refused: {error}.") from error
-    allowed = frozenset(custom_objects or ())
     try:
         if not isinstance(config, dict) or "class_name" not in config:
             raise ValueError("its configuration is not a model")
-        _check(config, allowed, 0)
-        _check_weights(members[_WEIGHTS])
+        _check(config, frozenset(custom_objects or ()), 0)
     except ValueError as error:
         raise RunFolderError(
-            f"{what} is refused: {error}. Models from others may hold stock Keras layers and operations only; "
+            f"{what} is refused: {error}. Only stock Keras layers and operations are loaded unasked; "
             "for classes of your own pass custom_objects={name: class}."
         ) from error
+    try:
+        _check_weights(members[_WEIGHTS])
+    except ValueError as error:
+        raise RunFolderError(f"{what} is refused: {error}.") from error
     return config, members[_WEIGHTS]
 
 
