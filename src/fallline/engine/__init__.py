@@ -1,0 +1,22 @@
+"""Pure JAX: one step, the scan of steps, the population. No Keras, no files."""
+
+from __future__ import annotations
+
+from fallline.engine.devices import configure, member_devices
+from fallline.engine.member import DIVERGED, RUNNING, STOPPED, MemberState, Rows, Schedule, Stopping, Task, start_state
+from fallline.engine.population import Population
+
+__all__ = [
+    "DIVERGED",
+    "RUNNING",
+    "STOPPED",
+    "MemberState",
+    "Population",
+    "Rows",
+    "Schedule",
+    "Stopping",
+    "Task",
+    "configure",
+    "member_devices",
+    "start_state",
+]

@@ -1,0 +1,58 @@
+"""Where programs run: CPU cores as devices, the bounded cache of compiled programs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import jax
+
+__all__ = ["configure", "member_devices"]
+
+# A compiled table program takes 0.2-1 MB; this keeps hundreds of them. JAX drops the least recently used beyond it.
+_CACHE_BYTES = 512 * 1024 * 1024
+
+_configured = False
+
+
+def _cache_folder() -> Path | None:
+    """Folder of compiled programs: FALLLINE_CACHE, else the user's cache folder; None where it cannot be written."""
+    named = os.environ.get("FALLLINE_CACHE")
+    if named == "":
+        return None  # asked for: no cache on disk
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fallline"
+    folder = base / "programs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def configure() -> None:
+    """Prepare JAX once per process, before its first use.
+
+    Every CPU core becomes a device, so that the members of a population train side by side; single programs still use
+    all cores through XLA's own threads. Compiled programs are kept on disk, so that the second start is quick. Settings
+    that the user made himself are left alone.
+    """
+    global _configured
+    if _configured:
+        return
+    _configured = True
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jax.config.jax_num_cpu_devices < 0:  # JAX's "not set"
+        # Once a backend runs the number is fixed: then the program that owns the process has decided.
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", cores)
+    if jax.config.jax_compilation_cache_dir is None and (folder := _cache_folder()) is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def member_devices(members: int) -> list[jax.Device]:
+    """Return the devices that a population of so many members is spread over."""
+    return list(jax.local_devices())[: max(1, members)]

@@ -1,0 +1,218 @@
+"""One member of a population: its state, one epoch of training, evaluation, early stopping. Everything is traced.
+
+Shapes below: n rows in the data, b rows in a batch, s steps in an epoch, e epochs in a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = [
+    "DIVERGED",
+    "RUNNING",
+    "STOPPED",
+    "MemberState",
+    "Rows",
+    "Schedule",
+    "Stopping",
+    "Task",
+    "end_epoch",
+    "evaluate",
+    "start_state",
+    "train_epoch",
+]
+
+Tree = Any  # a pytree of arrays
+Array = jax.Array | np.ndarray
+Numbers = dict[str, jax.Array]
+
+# MemberState.outcome
+RUNNING, STOPPED, DIVERGED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one member computes, as pure functions; the engine knows neither the model nor the optimizer.
+
+    Args:
+        loss: (params, aux, numbers, x, y, weight) -> (scalar, aux): training mode. ``weight`` (b,) is 0 for padding and
+            scaled so that a mean over b rows is the mean over the real rows.
+        update: (grads, optimizer_state, params, numbers, rate) -> (params, optimizer_state).
+        begin: () -> carry of an evaluation.
+        observe: (carry, params, aux, numbers, x, y, weight, valid) -> carry: evaluation mode, one batch; ``weight`` (b,) are
+            the examples' own weights, ``valid`` (b,) is 0 for padding.
+        finish: (carry) -> (q,) float32; the first entry is the loss that early stopping follows.
+        quantities: names of the q entries.
+        coupled: True when the rows of a batch influence one another (batch normalisation), so that training batches must not
+            be padded.
+        exact: True when evaluation batches must not be padded either (metrics that know no weights).
+    """
+
+    loss: Callable[..., tuple[jax.Array, Tree]]
+    update: Callable[..., tuple[Tree, Tree]]
+    begin: Callable[[], Tree]
+    observe: Callable[..., Tree]
+    finish: Callable[[Tree], jax.Array]
+    quantities: tuple[str, ...]
+    coupled: bool = False
+    exact: bool = False
+
+
+class MemberState(NamedTuple):
+    """Everything about a member that changes; its structure never does.
+
+    ``best_*`` hold the weights of the lowest monitored loss, or empty tuples when they are not kept.
+    """
+
+    params: Tree
+    aux: Tree
+    optimizer: Tree
+    best_params: Tree
+    best_aux: Tree
+    best_loss: Array  # () float32
+    best_epoch: Array  # () int32, completed epochs, from 1; 0: none yet
+    wait: Array  # () int32, epochs since the last improvement
+    epoch: Array  # () int32, completed epochs
+    outcome: Array  # () int32, RUNNING, STOPPED or DIVERGED
+    bad_step: Array  # () int32, first step of the epoch with a loss that is not finite; -1: none
+
+
+class Schedule(NamedTuple):
+    """The order of the examples and the rates of one chunk, made on the host.
+
+    ``rest``/``rest_rate`` hold the last partial batch where padding is forbidden, else they have no rows.
+    """
+
+    order: Array  # (e, s, b) int32, row numbers; padding repeats row 0 of the member
+    rates: Array  # (e, s) float32, factor on the learning rate
+    valid: Array  # (s, b) float32, 0 for padding
+    rest: Array  # (e, r) int32
+    rest_rate: Array  # (e,) float32
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Early stopping by patience, as Keras' EarlyStopping defines it.
+
+    Args:
+        patience: epochs without improvement before the member stops; 0: never stop.
+        min_delta: the smallest decrease that counts.
+        keep_best: keep the weights of the lowest loss.
+        first_best: epochs before this one never become best (a schedule's rough beginning).
+    """
+
+    patience: int = 0
+    min_delta: float = 0.0
+    keep_best: bool = True
+    first_best: int = 1
+
+
+def start_state(params: Tree, aux: Tree, optimizer: Tree, *, keep_best: bool) -> MemberState:
+    """Return the state of p members before the first step; every leaf carries the members in its leading axis."""
+    members = np.shape(jax.tree.leaves(params)[0])[0]
+    zeros = np.zeros(members, np.int32)
+    return MemberState(
+        params=params, aux=aux, optimizer=optimizer,
+        best_params=params if keep_best else (), best_aux=aux if keep_best else (),
+        best_loss=np.full(members, np.inf, np.float32), best_epoch=zeros, wait=zeros, epoch=zeros,
+        outcome=np.full(members, RUNNING, np.int32), bad_step=np.full(members, -1, np.int32),
+    )
+
+
+def _take(data: Tree, rows: jax.Array) -> Tree:
+    # Row numbers come from our own host code and are always in range: "clip" spares the check.
+    return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data)
+
+
+def _step(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], carry: Tree,
+          rows: jax.Array, valid: jax.Array, rate: jax.Array) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
+    params, aux, optimizer = carry
+    x, y, weight = _take(data, rows)
+    real = jnp.sum(valid)
+    weight = weight * valid * (valid.shape[0] / real)
+    (loss, aux), grads = jax.value_and_grad(task.loss, has_aux=True)(params, aux, numbers, x, y, weight)
+    params, optimizer = task.update(grads, optimizer, params, numbers, rate)
+    return (params, aux, optimizer), (loss, real)
+
+
+def train_epoch(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], state: MemberState,
+                schedule: Schedule, index: jax.Array) -> tuple[MemberState, jax.Array]:
+    """Run the steps of one epoch of the chunk; return the new state and the mean loss over its rows."""
+    carry = (state.params, state.aux, state.optimizer)
+
+    def body(carry: Tree, xs: Tree) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
+        rows, valid, rate = xs
+        return _step(task, numbers, data, carry, rows, valid, rate)
+
+    carry, (losses, counts) = jax.lax.scan(body, carry, (schedule.order[index], schedule.valid, schedule.rates[index]))
+    if schedule.rest.shape[-1]:
+        ones = jnp.ones(schedule.rest.shape[-1], jnp.float32)
+        carry, (loss, count) = _step(task, numbers, data, carry, schedule.rest[index], ones, schedule.rest_rate[index])
+        losses, counts = jnp.append(losses, loss), jnp.append(counts, count)
+    finite = jnp.isfinite(losses)
+    bad = jnp.where(jnp.all(finite), -1, jnp.argmin(finite)).astype(jnp.int32)
+    params, aux, optimizer = carry
+    running = jnp.sum(losses * counts) / jnp.sum(counts)
+    return state._replace(params=params, aux=aux, optimizer=optimizer, bad_step=bad), running
+
+
+class Rows(NamedTuple):
+    """Rows to evaluate on, in batches; ``rest`` holds the last partial batch where padding is forbidden."""
+
+    batches: Array  # (m, b) int32
+    valid: Array  # (m, b) float32, 0 for padding
+    rest: Array  # (r,) int32
+
+
+def evaluate(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, rows: Rows) -> jax.Array:
+    """Evaluate in evaluation mode, batch by batch; return (q,) quantities."""
+
+    def body(carry: Tree, xs: Tree) -> tuple[Tree, None]:
+        batch, valid = xs
+        x, y, weight = _take(data, batch)
+        return task.observe(carry, params, aux, numbers, x, y, weight, valid), None
+
+    carry = task.begin()
+    if rows.batches.shape[0] == 1:  # one batch holds all rows: no loop, so that XLA may use its threads
+        carry, _ = body(carry, (rows.batches[0], rows.valid[0]))
+    elif rows.batches.shape[0]:
+        carry, _ = jax.lax.scan(body, carry, (rows.batches, rows.valid))
+    if rows.rest.shape[-1]:
+        carry, _ = body(carry, (rows.rest, jnp.ones(rows.rest.shape[-1], jnp.float32)))
+    return task.finish(carry)
+
+
+def _select(condition: jax.Array, new: Tree, old: Tree) -> Tree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+def end_epoch(stopping: Stopping, before: MemberState, after: MemberState, running: jax.Array,
+              monitored: jax.Array) -> MemberState:
+    """Close an epoch: count it, keep the best weights, stop, or call the member diverged.
+
+    A diverged member gets the state from before the epoch back, so that its weights stay finite and the failing step
+    can be replayed and named.
+    """
+    epoch = before.epoch + 1
+    finite = jnp.isfinite(running) & jnp.isfinite(monitored)
+    improved = finite & (monitored < before.best_loss - stopping.min_delta) & (epoch >= stopping.first_best)
+    wait = jnp.where(improved, 0, before.wait + 1)
+    patient = (wait < stopping.patience) if stopping.patience else jnp.asarray(True)
+    outcome = jnp.where(finite, jnp.where(patient, RUNNING, STOPPED), DIVERGED).astype(jnp.int32)
+    params, aux, optimizer = _select(finite, (after.params, after.aux, after.optimizer),
+                                     (before.params, before.aux, before.optimizer))
+    best = (before.best_params, before.best_aux)
+    if stopping.keep_best:
+        best = _select(improved, (after.params, after.aux), best)
+    return MemberState(
+        params=params, aux=aux, optimizer=optimizer, best_params=best[0], best_aux=best[1],
+        best_loss=jnp.where(improved, monitored, before.best_loss),
+        best_epoch=jnp.where(improved, epoch, before.best_epoch).astype(jnp.int32),
+        wait=wait.astype(jnp.int32), epoch=epoch, outcome=outcome, bad_step=after.bad_step,
+    )

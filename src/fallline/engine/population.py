@@ -1,0 +1,129 @@
+"""Many members as one compiled program.
+
+On CPUs each core is a device and trains its share of the members one after another, every member in its own loop that
+ends when the member ends (measured on two cores, 16 members of 30-128-128-128-1, batch 64: 66 us per member-step, against 112
+for one batched `vmap` and 118 for a `vmap` per device). On GPUs the members of a device run batched by `vmap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from fallline.engine.devices import member_devices
+from fallline.engine.member import (
+    RUNNING,
+    MemberState,
+    Rows,
+    Schedule,
+    Stopping,
+    Task,
+    end_epoch,
+    evaluate,
+    train_epoch,
+)
+
+__all__ = ["Population"]
+
+Tree = Any
+
+
+def _member_chunk(task: Task, stopping: Stopping, validated: bool, data: Tree, epochs: jax.Array, state: MemberState,
+                  numbers: dict[str, jax.Array], schedule: Schedule, train_eval: Rows, val_eval: Rows) -> Tree:
+    """Train one member for at most ``epochs`` epochs; return its state and what was seen, (e, 1 + 2 q)."""
+    capacity = schedule.order.shape[0]
+    seen = jnp.full((capacity, 1 + 2 * len(task.quantities)), jnp.nan, jnp.float32)
+
+    def going(carry: Tree) -> jax.Array:
+        index, state, _ = carry
+        return (index < epochs) & (state.outcome == RUNNING)
+
+    def epoch(carry: Tree) -> Tree:
+        index, before, seen = carry
+        after, running = train_epoch(task, numbers, data, before, schedule, index)
+        on_train = evaluate(task, numbers, data, after.params, after.aux, train_eval)
+        on_val = evaluate(task, numbers, data, after.params, after.aux, val_eval) if validated else jnp.full_like(on_train, jnp.nan)
+        state = end_epoch(stopping, before, after, running, on_val[0] if validated else on_train[0])
+        return index + 1, state, seen.at[index].set(jnp.concatenate([running[None], on_train, on_val]))
+
+    _, state, seen = jax.lax.while_loop(going, epoch, (jnp.zeros((), jnp.int32), state, seen))
+    return state, seen
+
+
+class Population:
+    """A compiled program for ``members`` members of one task, and the data they share.
+
+    Args:
+        task: what a member computes.
+        stopping: when a member ends and which weights it keeps.
+        members: number of members, p. It is padded to a multiple of the devices with members that have ended.
+        validated: whether validation rows are given; else early stopping follows the training loss.
+        devices: devices to use; default: all, at most one per member.
+    """
+
+    def __init__(self, task: Task, stopping: Stopping, members: int, *, validated: bool,
+                 devices: list[jax.Device] | None = None) -> None:
+        self.task, self.stopping, self.members, self.validated = task, stopping, members, validated
+        self.devices = devices or member_devices(members)
+        self.padded = -(-members // len(self.devices)) * len(self.devices)
+        self._mesh = Mesh(np.array(self.devices), ("member",))
+        self._split = NamedSharding(self._mesh, P("member"))
+        self._whole = NamedSharding(self._mesh, P())
+        self._program = jax.jit(self._spread(self._share), donate_argnums=(2,))
+
+    def _share(self, data: Tree, epochs: jax.Array, state: Tree, *others: Tree) -> Tree:
+        """Train the members that one device holds."""
+        one: Callable[..., Tree] = partial(_member_chunk, self.task, self.stopping, self.validated, data, epochs)
+        size = self.padded // len(self.devices)
+        if size == 1:
+            squeezed = jax.tree.map(lambda a: a[0], (state, *others))
+            return jax.tree.map(lambda a: a[None], one(*squeezed))
+        if self.devices[0].platform == "cpu":
+            return jax.lax.map(lambda args: one(*args), (state, *others))
+        return jax.vmap(one)(state, *others)
+
+    def _spread(self, share: Callable[..., Tree]) -> Callable[..., Tree]:
+        if len(self.devices) == 1:
+            return share
+        split, whole = P("member"), P()
+        return jax.shard_map(share, mesh=self._mesh, in_specs=(whole, whole, *[split] * 5), out_specs=split, check_vma=False)
+
+    def place(self, tree: Tree, *, shared: bool = False) -> Tree:
+        """Put arrays on the devices: whole on each, or members (leading axis, padded by repetition) spread over them."""
+        if shared:
+            return jax.device_put(tree, self._whole)
+        extra = self.padded - self.members
+
+        def pad(a: Any) -> Any:
+            a = np.asarray(a)
+            return np.concatenate([a, np.repeat(a[:1], extra, axis=0)]) if extra else a
+
+        return jax.device_put(jax.tree.map(pad, tree), self._split)
+
+    def place_state(self, state: MemberState) -> MemberState:
+        """Put the members' states (leading axis p) on the devices; the padding has ended before it began."""
+        placed: MemberState = self.place(state)
+        if self.padded > self.members:
+            ended = np.concatenate([np.asarray(state.outcome), np.ones(self.padded - self.members, np.int32)])
+            placed = placed._replace(outcome=jax.device_put(ended, self._split))
+        return placed
+
+    def start(self, data: Tree, epochs: int, state: MemberState, numbers: Tree, schedule: Schedule, train_eval: Rows,
+              val_eval: Rows) -> tuple[MemberState, jax.Array]:
+        """Train every running member for at most ``epochs`` epochs; ``state`` is consumed. Does not wait.
+
+        Returns:
+            The new state and what was seen, (padded p, e, 1 + 2 q) float32: running loss, then q quantities on training
+            rows, then q on validation rows, NaN where a member had ended; both on the devices.
+        """
+        found: tuple[MemberState, jax.Array] = self._program(
+            data, np.asarray(epochs, np.int32), state, numbers, schedule, train_eval, val_eval
+        )
+        return found

@@ -1,0 +1,103 @@
+"""Keras layers that exist only while fallline trains; the saved model is made of stock layers (see `export`).
+
+Random layers keep a counter and a rate as non-trainable weights: every member of a population has its own stream and
+its own rate, and none of them needs a new compilation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from fallline.network.random import keep_mask, standard_normal
+
+__all__ = ["MaskDropout", "PeriodicEmbedding", "RandomLayer", "Scale", "WhiteNoise"]
+
+
+class RandomLayer(keras.layers.Layer):
+    """A layer that draws cheap random numbers: weights ``key`` (2,) uint32 [stream, calls] and ``rate`` () float32."""
+
+    def __init__(self, rate: float, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.initial_rate = rate
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the stream and the rate."""
+        self.key = self.add_weight(shape=(2,), dtype="uint32", initializer="zeros", trainable=False, name="key")
+        self.rate = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(self.initial_rate), trainable=False, name="rate"
+        )
+
+    def draw(self) -> Any:
+        """Return the key of this call and step the counter."""
+        key = self.key.value
+        self.key.assign(key + jnp.asarray([0, 1], jnp.uint32))
+        return key
+
+
+class MaskDropout(RandomLayer):
+    """Dropout (Srivastava et al. 2014): silence units with probability ``rate`` in training, scale the others by 1/(1 - rate)."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Apply to (B, ...) in training; pass through otherwise."""
+        if not training:
+            return x
+        keep = keep_mask(self.draw(), self.rate.value, x.shape)
+        return jnp.where(keep, x / (1.0 - self.rate.value), 0.0)
+
+
+class WhiteNoise(RandomLayer):
+    """Add Gaussian noise of standard deviation ``rate`` in training."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Apply to (B, ...) in training; pass through otherwise."""
+        return x + self.rate.value * standard_normal(self.draw(), x.shape) if training else x
+
+
+class Scale(keras.layers.Layer):
+    """One learned factor per input (B, d): the network can mute what does not help (RealMLP's scaling layer)."""
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the factors, 1 at the start."""
+        self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+
+    def call(self, x: Any) -> Any:
+        """Return x * scale."""
+        return x * self.scale
+
+
+class PeriodicEmbedding(keras.layers.Layer):
+    """Expand each of the first m inputs by learned periodic features (Gorishniy et al., arXiv 2203.05556; RealMLP's form PBLD).
+
+    e_j = V_j cos(2 pi (w_j x_j + b_j)) + c_j with w_j (k,), V_j (k, r); the inputs themselves stay beside the result.
+
+    Args:
+        numbers: m, how many of the inputs (the first ones) are expanded.
+        frequencies: k.
+        width: r, new features per input.
+    """
+
+    def __init__(self, numbers: int, frequencies: int = 16, width: int = 3, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.numbers, self.frequencies, self.width = numbers, frequencies, width
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create frequencies, phases, and the linear map per input."""
+        m, k, r = self.numbers, self.frequencies, self.width
+        self.frequency = self.add_weight(shape=(m, k), initializer="zeros", name="frequency")
+        self.phase = self.add_weight(shape=(m, k), initializer="zeros", name="phase")
+        self.mix = self.add_weight(shape=(m, k, r), initializer="zeros", name="mix")
+        self.offset = self.add_weight(shape=(m, r), initializer="zeros", name="offset")
+
+    def call(self, x: Any) -> Any:
+        """(B, d) -> (B, d + m r)."""
+        waves = jnp.cos(2.0 * np.pi * (x[:, : self.numbers, None] * self.frequency.value + self.phase.value))
+        new = jnp.einsum("bmk,mkr->bmr", waves, self.mix.value) + self.offset.value
+        return jnp.concatenate([x, new.reshape(x.shape[0], -1)], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(B, d + m r)."""
+        return (*input_shape[:-1], int(input_shape[-1] or 0) + self.numbers * self.width)

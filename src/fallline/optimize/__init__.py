@@ -1,0 +1,9 @@
+"""Names to learning algorithms, schedules and orders of examples."""
+
+from __future__ import annotations
+
+from fallline.optimize.optimizers import Optimizer, make_optimizer
+from fallline.optimize.order import epoch_orders
+from fallline.optimize.schedules import SCHEDULES, rate_factors
+
+__all__ = ["SCHEDULES", "Optimizer", "epoch_orders", "make_optimizer", "rate_factors"]

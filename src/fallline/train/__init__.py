@@ -1,0 +1,26 @@
+"""Problem and recipe, or a Keras model and arrays, to a Run: the only room where Keras meets the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fallline.train.api import train
+    from fallline.train.predict import predict, predict_proba
+    from fallline.train.table import train_problem
+
+__all__ = ["predict", "predict_proba", "train", "train_problem"]
+
+# Looked up when used: importing this package alone starts neither JAX nor Keras.
+_HOMES = {"predict": "predict", "predict_proba": "predict", "train": "api", "train_problem": "table"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    # Submodules would shadow functions of the same name on the package: bind the function, once.
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

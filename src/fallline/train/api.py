@@ -1,0 +1,154 @@
+"""`fallline.train`: one call for tables and for Keras models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fallline import recipe as recipes
+from fallline.errors import InputError
+from fallline.types import Problem, Progress, Recipe, Run
+
+__all__ = ["train"]
+
+
+def _is_keras_model(value: Any) -> bool:
+    # By name, so that a table can be trained without importing Keras first.
+    return any(c.__module__.partition(".")[0] == "keras" and c.__name__ == "Model" for c in type(value).__mro__)
+
+
+def train(
+    what: Any = "default",
+    x: Any = None,
+    y: Any = None,
+    *,
+    target: str | list[str] | None = None,
+    kind: str | None = None,
+    validation_data: Any = None,
+    validation_split: float = 0.0,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    class_weight: Mapping[Any, float] | None = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    verbose: int | str = "auto",
+    seed: int | None = None,
+    early_stopping: Any = True,
+    recipe: Recipe | None = None,
+    on_progress: Any = None,
+) -> Run:
+    """Train a network: a Keras model of your own on arrays, or a recipe's ensemble on a table.
+
+    Args:
+        what: a Keras model (Sequential, Functional, subclassed; compiled or not; trained in place), a `Recipe`, or the
+            name of a preset: ``"default"`` or ``"simple"``.
+        x: for a Keras model: the inputs (n, ...), an array or a list or dict of arrays. For a recipe: a frame, array or
+            sparse matrix (n, columns), a `Problem`, or the path of a table.
+        y: targets (n, ...); for a recipe also a column name. What the model's loss accepts.
+        target: for a recipe: the target column(s) of ``x``, instead of ``y``.
+        kind: for a recipe: the kind of problem, when it shall not be inferred.
+        validation_data: for a Keras model: (x, y) or (x, y, weights). A recipe makes its own folds.
+        validation_split: for a Keras model: the share of the last rows that validate.
+        epochs: most epochs; default 100 for a Keras model.
+        batch_size: rows per step; default 32 for a Keras model.
+        class_weight: class index -> weight (Keras model); a recipe has ``training.class_weight``.
+        sample_weight: (n,) weights of the rows.
+        shuffle: new order of the rows in each epoch.
+        verbose: 0 silent; 1 a line now and then; "auto": 1 on a terminal.
+        seed: same seed, same result on the same machine; default 0, or the recipe's.
+        early_stopping: True: stop by validation loss (patience 20) and restore the best weights, if there are validation
+            rows; False: run all epochs and keep the last weights, as Keras' ``fit`` does; a patience; a Keras EarlyStopping.
+        recipe: for a Keras model: optimizer, schedule, epochs, batch and stopping from this recipe; None: what the model
+            was compiled with, or Adam at 0.001 and the loss that fits the output layer.
+        on_progress: called with a `Progress` between chunks of epochs; returning True ends the training there.
+
+    Returns:
+        the run: ``.model``, ``.history``, ``.trace``, ``.outcome``, ``.diagnosis``, ``.predict(x)``, ``.save(path)``.
+
+    Raises:
+        InputError: what was given, what is allowed, what to do.
+
+    >>> import fallline as fl
+    >>> import keras, numpy as np
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    >>> run = fl.train(model, x, x**2, epochs=5, early_stopping=False, verbose=0)
+    >>> run.outcome, len(run.history)
+    ('completed', 5)
+    """
+    progress = on_progress or _printer(verbose)
+    if _is_keras_model(what):
+        if x is None or y is None:
+            raise InputError("A Keras model is trained on x and y: fl.train(model, x, y).")
+        if target is not None or kind is not None:
+            raise InputError("target and kind belong to tables trained by a recipe; for a Keras model give x and y.")
+        from fallline.train.keras_model import train_keras
+
+        return train_keras(
+            what, x, y, validation_data=validation_data, validation_split=validation_split, epochs=epochs, batch_size=batch_size,
+            class_weight=class_weight, sample_weight=sample_weight, shuffle=shuffle, seed=seed or 0, early_stopping=early_stopping, recipe=recipe,
+            on_progress=progress,
+        )
+    chosen = _recipe(what, recipe, epochs, batch_size, shuffle, seed, early_stopping)
+    for name, value in (("validation_data", validation_data), ("validation_split", validation_split or None), ("class_weight", class_weight)):
+        if value is not None:
+            raise InputError(
+                f"{name} belongs to Keras models; a recipe makes its own folds and weights: see split.folds, split.validation and training.class_weight."
+            )
+    from fallline.train.table import train_problem
+
+    return train_problem(_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress)
+
+
+def _recipe(what: Any, recipe: Recipe | None, epochs: int | None, batch_size: int | None, shuffle: bool, seed: int | None,
+            early_stopping: Any) -> Recipe:
+    if isinstance(what, str):
+        what = recipes.default(what)
+    if not isinstance(what, Recipe) or recipe is not None:
+        given = type(what).__name__ if not isinstance(what, Recipe) else "a recipe twice"
+        raise InputError(f"fl.train was given {given} first; it takes a Keras model, a Recipe, or the name of a preset ('default', 'simple').")
+    training = replace(what.training, shuffle=shuffle and what.training.shuffle, **({"epochs": epochs} if epochs is not None else {}),
+                       **({"batch_size": batch_size} if batch_size is not None else {}))
+    stopping = what.stopping
+    if early_stopping is False:
+        stopping = replace(stopping, criterion="none", restore_best=False)
+    elif early_stopping is not True and not isinstance(early_stopping, type(stopping)):
+        if isinstance(early_stopping, bool) or not isinstance(early_stopping, int):
+            raise InputError(f"early_stopping = {early_stopping!r} is not allowed for a recipe: it takes True, False, a patience, or a StoppingRecipe.")
+        stopping = replace(stopping, criterion="patience", patience=early_stopping)
+    elif early_stopping is not True:
+        stopping = early_stopping
+    return replace(what, training=training, stopping=stopping, seed=what.seed if seed is None else seed)
+
+
+def _problem(x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any) -> Problem:
+    from pathlib import Path
+
+    from fallline.data import make_problem, read_table
+
+    if isinstance(x, Problem):
+        return x
+    if x is None:
+        raise InputError("There is nothing to learn from: give a table as x, and y or target, e.g. fl.train('default', frame, target='price').")
+    source = ""
+    if isinstance(x, (str, Path)):
+        x, source = read_table(x), str(x)
+    return make_problem(x, y, target=target, kind=kind, sample_weight=sample_weight, source=source)
+
+
+def _printer(verbose: int | str) -> Any:
+    """A line now and then on a terminal; nothing else."""
+    import sys
+
+    if verbose == 0 or (verbose == "auto" and not sys.stderr.isatty()):
+        return None
+
+    def show(event: Progress) -> None:
+        if event.phase == "train":
+            print(f"\repoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  val_loss {event.val_loss:.4f}  "
+                  f"{event.active}/{event.members} training  {event.seconds:.0f} s", end="", file=sys.stderr, flush=True)
+            if event.epoch >= event.epochs or event.active == 0:
+                print(file=sys.stderr)
+
+    return show

@@ -1,0 +1,100 @@
+"""What a user gives to train a Keras model, checked and brought into (x, y, weight) with one leading axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from fallline.errors import DataError, InputError
+
+__all__ = ["as_arrays", "class_weights", "rows_of", "split_tail", "stack"]
+
+Tree = Any
+
+
+def _array(value: Any, what: str) -> np.ndarray:
+    if hasattr(value, "toarray"):  # scipy.sparse
+        value = value.toarray()
+    a = np.asarray(value)
+    if a.dtype == object or a.dtype.kind in "USM":
+        raise DataError(
+            f"{what} holds {a.dtype} values; a Keras model takes numbers. Encode text and categories first, or train a recipe on the table: "
+            "fl.train('default', frame, target='name')."
+        )
+    if a.dtype == np.float64:
+        a = a.astype(np.float32)
+    elif a.dtype == np.int64:
+        a = a.astype(np.int32)
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
+        where = np.argwhere(~np.isfinite(a))[0]
+        raise DataError(
+            f"{what} holds {a[tuple(where)]} at index {tuple(int(i) for i in where)}; a Keras model takes finite numbers. Fill or leave out such "
+            "rows, or train a recipe on the table, which handles missing values."
+        )
+    return a
+
+
+def as_arrays(value: Any, what: str) -> Tree:
+    """Return a pytree of NumPy arrays (float32, int32 ...) with the structure that was given.
+
+    Raises:
+        DataError: text, or numbers that are not finite (with the index).
+    """
+    if isinstance(value, Mapping):
+        return {key: as_arrays(item, f"{what}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and value and all(hasattr(item, "shape") and np.ndim(item) > 0 for item in value):
+        return [as_arrays(item, f"{what}[{i}]") for i, item in enumerate(value)]
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    return _array(value, what)
+
+
+def rows_of(tree: Tree, what: str) -> int:
+    """Return the common length of all arrays.
+
+    Raises:
+        DataError: lengths differ, or there is nothing.
+    """
+    lengths = {len(a) if np.ndim(a) else 0 for a in keras.tree.flatten(tree)}
+    if len(lengths) != 1 or 0 in lengths:
+        raise DataError(f"{what} has arrays of {sorted(lengths)} rows; all must have the same number, at least 1.")
+    return int(lengths.pop())
+
+
+def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
+    """Turn Keras' ``class_weight`` into one weight per row; classes that are not named weigh 1.
+
+    Raises:
+        InputError: targets are no class indices or one-hot rows.
+    """
+    y = np.asarray(y) if not isinstance(y, (dict, list)) else None
+    if y is None or y.ndim > 2:
+        raise InputError("class_weight needs one array of targets: class indices (n,) or one-hot rows (n, classes). Use sample_weight instead.")
+    index = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
+    out = np.ones(len(index), np.float32)
+    for key, weight in weights.items():
+        out[index == int(key)] = weight
+    return out
+
+
+def split_tail(tree: Tree, share: float) -> tuple[Tree, Tree]:
+    """Cut off the last ``share`` of the rows, as Keras' ``validation_split`` does.
+
+    Raises:
+        InputError: a share outside (0, 1), or one that leaves a side empty.
+    """
+    n = rows_of(tree, "x")
+    if not 0.0 < share < 1.0:
+        raise InputError(f"validation_split = {share} is not allowed: it takes a share between 0 and 1.")
+    cut = int(n * (1.0 - share))
+    if cut in (0, n):
+        raise InputError(f"validation_split = {share} of {n} rows leaves one side empty. Give more rows or another share.")
+    return keras.tree.map_structure(lambda a: a[:cut], tree), keras.tree.map_structure(lambda a: a[cut:], tree)
+
+
+def stack(first: Tree, second: Tree) -> Tree:
+    """Concatenate two trees of the same structure along the rows."""
+    return keras.tree.map_structure(lambda a, b: np.concatenate([a, b]), first, second)

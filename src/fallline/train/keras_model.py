@@ -1,0 +1,252 @@
+"""Train any Keras model of the user's own by the engine: Sequential, Functional or subclassed, compiled or not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from fallline import recipe as recipes
+from fallline.engine import DIVERGED, STOPPED, Population, Stopping, configure
+from fallline.errors import InputError
+from fallline.optimize import make_optimizer
+from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
+from fallline.train.keras_task import KerasTask, keras_task, require_jax
+from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
+from fallline.train.trace import make_trace
+from fallline.types import Outcome, Recipe, Run
+
+__all__ = ["train_keras"]
+
+Tree = Any
+
+# An uncompiled model is trained with the settings of the preset "simple".
+_EPOCHS = 100
+_BATCH = 32  # Keras' own default
+_PATIENCE = 20
+# Numbers per evaluation batch over the widest layer: 64 MB of float32.
+_EVAL_NUMBERS = 16_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keras' own keywords, resolved."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    stopping: Stopping
+    schedule: str = "constant"
+    warmup: float = 0.0
+
+
+def _guess_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
+    """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1)."""
+    activation = keras.activations.serialize(getattr(model.layers[-1], "activation", None) or keras.activations.linear)
+    if activation == "softmax":
+        width = int(model.output_shape[-1])
+        one_hot = y.ndim == 2 and y.shape[1] == width and width > 1
+        return keras.losses.CategoricalCrossentropy() if one_hot else keras.losses.SparseCategoricalCrossentropy()
+    if activation == "sigmoid":
+        return keras.losses.BinaryCrossentropy()
+    return keras.losses.MeanSquaredError()
+
+
+def _compiled(model: keras.Model, y: Tree, recipe: Recipe | None) -> keras.Model:
+    if getattr(model, "compiled", False):
+        return model
+    if isinstance(y, (dict, list)):
+        raise InputError("A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...]).")
+    loss = _guess_loss(model, y)
+    accuracy = not isinstance(loss, keras.losses.MeanSquaredError)
+    rate = recipe.optimizer.learning_rate if recipe is not None and recipe.optimizer.learning_rate != "auto" else 1e-3
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"] if accuracy else [])
+    return model
+
+
+def _stopping(early_stopping: Any, validated: bool) -> Stopping:
+    """What ``early_stopping`` means: False, True, a patience, a Keras EarlyStopping, or a StoppingRecipe-like object."""
+    if early_stopping is False or early_stopping is None:
+        return Stopping(keep_best=False)
+    if early_stopping is True:
+        return Stopping(patience=_PATIENCE) if validated else Stopping(keep_best=False)
+    if not validated:
+        raise InputError("early_stopping needs validation rows. Give validation_data or validation_split, or early_stopping=False.")
+    if isinstance(early_stopping, int) and early_stopping > 0:
+        return Stopping(patience=early_stopping)
+    if isinstance(early_stopping, keras.callbacks.EarlyStopping):
+        if early_stopping.monitor != "val_loss":
+            raise InputError(f"EarlyStopping(monitor={early_stopping.monitor!r}) is not supported: fallline stops by 'val_loss'.")
+        return Stopping(patience=max(1, early_stopping.patience), min_delta=abs(float(early_stopping.min_delta)),
+                        keep_best=bool(early_stopping.restore_best_weights))
+    if hasattr(early_stopping, "criterion"):
+        patience = early_stopping.patience if isinstance(early_stopping.patience, int) else _PATIENCE
+        return Stopping(patience=patience if early_stopping.criterion == "patience" else 0, min_delta=early_stopping.min_delta,
+                        keep_best=early_stopping.restore_best)
+    raise InputError(
+        f"early_stopping = {early_stopping!r} is not allowed: it takes False, True, a patience in epochs (a whole number above 0), "
+        "keras.callbacks.EarlyStopping(monitor='val_loss') or the [stopping] section of a recipe."
+    )
+
+
+def _positive(name: str, value: Any, default: int) -> int:
+    if value is None or value == "auto":
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} = {value!r} is not allowed: it takes a whole number of at least 1.")
+    return int(value)
+
+
+def _eval_batch(model: keras.Model, batch: int, n: int) -> int:
+    widths = [int(np.prod([d or 1 for d in layer.output.shape[1:]])) for layer in model.layers if hasattr(layer, "_inbound_nodes") and layer._inbound_nodes]
+    return max(batch, min(8192, n, _EVAL_NUMBERS // max(widths, default=4096)))
+
+
+def train_keras(model: keras.Model, x: Any, y: Any, *, validation_data: Any = None, validation_split: float = 0.0, epochs: int | None = None,
+                batch_size: int | None = None, class_weight: Mapping[Any, float] | None = None, sample_weight: Any = None, shuffle: bool = True,
+                seed: int = 0, early_stopping: Any = True, recipe: Recipe | None = None, on_progress: OnProgress | None = None) -> Run:
+    """Train a Keras model in place; see `fallline.train`."""
+    require_jax()
+    configure()
+    began = time.perf_counter()
+    recipe = recipes.check(recipe) if recipe is not None else None
+    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    n = rows_of((x, y), "x and y")
+    weight = np.ones(n, np.float32) if sample_weight is None else as_arrays(sample_weight, "sample_weight").astype(np.float32)
+    if weight.shape != (n,) or (weight < 0).any() or not weight.any():
+        raise InputError(f"sample_weight of shape {weight.shape} is not allowed: it takes {n} numbers >= 0, one per row, not all 0.")
+    if class_weight is not None:
+        weight = weight * class_weights(y, class_weight)
+    weighted = sample_weight is not None or class_weight is not None
+    (x, y, weight), validation = _validation((x, y, weight), validation_data, validation_split)
+    n = len(weight)
+    _build(model, x)
+    model = _compiled(model, y, recipe)
+    settings = _settings(recipe, epochs, batch_size, shuffle, early_stopping, validation is not None)
+    optimizer, numbers = _recipe_optimizer(recipe)
+    sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
+    task = keras_task(model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted)
+    data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
+    member = Member(seed, np.arange(n), np.arange(n, len(data[2])), numbers)
+    plan = Plan(settings.epochs, settings.batch_size, shuffle=settings.shuffle, schedule=settings.schedule, warmup=settings.warmup,
+                eval_batch=_eval_batch(model, settings.batch_size, n))
+    population = Population(task.task, settings.stopping, 1, validated=validation is not None)
+    lead = lambda tree: jax.tree.map(lambda a: np.asarray(a)[None], tree)  # noqa: E731
+    fitted = fit_population(population, [member], plan, data, lead(task.params), lead(task.aux), lead(task.optimizer), on_progress=on_progress)
+    _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
+    run = _run(model, fitted, settings, recipe, n, validation, seed)
+    run = run.with_(facts={**run.facts, "total_seconds": time.perf_counter() - began})
+    from fallline.diagnose import diagnose
+
+    return run.with_(diagnosis=diagnose(run))
+
+
+def _validation(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None]:
+    if given is not None:
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise InputError("validation_data takes (x, y) or (x, y, sample_weight).")
+        vx, vy = as_arrays(given[0], "validation x"), as_arrays(given[1], "validation y")
+        m = rows_of((vx, vy), "validation_data")
+        weight = np.ones(m, np.float32) if len(given) == 2 else np.asarray(given[2], np.float32)
+        x, y, _ = data
+        for name, mine, theirs in (("x", x, vx), ("y", y, vy)):
+            shapes = [np.shape(a)[1:] for a in keras.tree.flatten(mine)], [np.shape(a)[1:] for a in keras.tree.flatten(theirs)]
+            if shapes[0] != shapes[1]:
+                raise InputError(f"Rows of {name} have the shapes {shapes[0]} in training but {shapes[1]} in validation_data; they must agree.")
+        return data, (vx, vy, weight)
+    if share:
+        return split_tail(data, share)
+    return data, None
+
+
+def _build(model: keras.Model, x: Tree) -> None:
+    """Build a model whose input shape is only known from the data."""
+    if not model.built or not model.variables:
+        model(keras.tree.map_structure(lambda a: a[:1], x), training=False)
+
+
+def _settings(recipe: Recipe | None, epochs: Any, batch_size: Any, shuffle: bool, early_stopping: Any, validated: bool) -> Settings:
+    training = recipe.training if recipe is not None else None
+    if recipe is not None and early_stopping is True:
+        early_stopping = recipe.stopping if validated else False
+    schedule = recipe.optimizer.schedule if recipe is not None and recipe.optimizer.schedule != "auto" else "constant"
+    return Settings(
+        epochs=_positive("epochs", epochs if epochs is not None or training is None else training.epochs, _EPOCHS),
+        batch_size=_positive("batch_size", batch_size if batch_size is not None or training is None else training.batch_size, _BATCH),
+        shuffle=bool(shuffle) and (training is None or training.shuffle), stopping=_stopping(early_stopping, validated), schedule=schedule,
+        warmup=recipe.optimizer.warmup if recipe is not None else 0.0,
+    )
+
+
+def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
+    """The recipe's optimizer for a foreign model; None when there is no recipe, so that the model's own is used."""
+    if recipe is None:
+        return None, {}
+    o = recipe.optimizer
+    picked = {"learning_rate": (o.learning_rate, 1e-3), "beta_2": (o.beta_2, 0.999), "weight_decay": (o.weight_decay, 0.01)}
+    values = {name: default if value == "auto" else value for name, (value, default) in picked.items()}
+    name = "adamw" if o.name == "auto" else o.name
+    if o.l1 or o.l2:
+        raise InputError("optimizer.l1 and l2 act on fallline's own networks; give your Keras layers a kernel_regularizer, or use weight_decay with adamw.")
+    made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
+    all_numbers = {**values, "momentum": o.momentum, "beta_1": o.beta_1, "clip_norm": o.clip_norm}
+    return made, {key: float(all_numbers[key]) for key in made.numbers}
+
+
+def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Settings, *, own_optimizer: bool) -> None:
+    """Give the model its trained weights: the best ones when they were kept, as Keras' restore_best_weights does."""
+    state = fitted.state
+    best = settings.stopping.keep_best and int(np.asarray(state.best_epoch)[0]) > 0
+    params, aux = (state.best_params, state.best_aux) if best else (state.params, state.aux)
+    for v, value in zip(model.trainable_variables, params, strict=True):
+        v.assign(np.asarray(value)[0])
+    for v, value in zip(model.non_trainable_variables, aux, strict=True):
+        v.assign(np.asarray(value)[0])
+    if own_optimizer:
+        for v, value in zip(model.optimizer.variables, state.optimizer, strict=True):
+            v.assign(np.asarray(value)[0])
+
+
+def _run(model: keras.Model, fitted: Fitted, settings: Settings, recipe: Recipe | None, n: int, validation: Tree | None, seed: int) -> Run:
+    state = fitted.state
+    code, best = int(np.asarray(state.outcome)[0]), int(np.asarray(state.best_epoch)[0])
+    outcome: Outcome = "completed"
+    if fitted.interrupted:
+        outcome = "interrupted"
+    elif code in (STOPPED, DIVERGED):
+        outcome = "stopped_early" if code == STOPPED else "diverged"
+    names = ("running_loss", *fitted.quantities, *(f"val_{name}" for name in fitted.quantities))
+    seen = fitted.seen if validation is not None else fitted.seen[:, :, : 1 + len(fitted.quantities)]
+    trace = make_trace(seen, names[: seen.shape[2]])
+    bad = int(np.asarray(state.bad_step)[0])
+    last = model.layers[-1]
+    facts: dict[str, Any] = {
+        "name": model.name, "n_train": n, "n_validation": 0 if validation is None else len(validation[2]), "planned_epochs": settings.epochs,
+        "stopped_epoch": int(np.asarray(state.epoch)[0]), "best_epoch": best, "restored": bool(settings.stopping.keep_best and best),
+        "steps_per_epoch": fitted.steps, "batch_size": settings.batch_size, "seed": seed, "loss": _loss_name(model),
+        "parameters": int(model.count_params()), "seconds": fitted.seconds, "compile_seconds": fitted.compile_seconds,
+        "output": {"activation": _activation_name(last), "units": int(model.output_shape[-1]) if isinstance(model.output_shape, tuple) else None},
+        "members": [{"seed": seed, "outcome": outcome, "epochs": int(np.asarray(state.epoch)[0]), "best_epoch": best,
+                     "best_val_loss": float(np.asarray(state.best_loss)[0]), **({"bad_step": bad} if bad >= 0 else {})}],
+    }
+    return Run(model=model, trace=trace, outcome=outcome, recipe=recipe, facts=facts)
+
+
+def _activation_name(layer: Any) -> str:
+    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
+
+
+def _loss_name(model: keras.Model) -> str:
+    loss = model.loss
+    return loss if isinstance(loss, str) else str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
+
+
+def with_recipe(recipe: Recipe, **changes: Any) -> Recipe:
+    """Return the recipe with entries of [training] replaced where they were given."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    return replace(recipe, training=replace(recipe.training, **given)) if given else recipe

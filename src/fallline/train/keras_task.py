@@ -1,0 +1,166 @@
+"""Any Keras model as an engine task: the loss, metrics and optimizer that it was compiled with, or a recipe's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from fallline.engine import Task
+from fallline.errors import BackendError, InputError
+from fallline.optimize import Optimizer
+
+__all__ = ["KerasTask", "couples_rows", "keras_task", "require_jax"]
+
+Tree = Any
+
+# Layers of Keras whose output for one row depends on the other rows of the batch while training.
+_COUPLING = frozenset({"BatchNormalization"})
+
+
+def require_jax() -> None:
+    """Raise unless Keras runs on JAX.
+
+    Raises:
+        BackendError: Keras was imported with another backend before fallline.
+    """
+    if keras.backend.backend() != "jax":
+        raise BackendError(
+            f"Keras runs on the {keras.backend.backend()!r} backend, but fallline trains with JAX. Import fallline before keras, or set the "
+            "environment variable KERAS_BACKEND=jax before Python starts. (Watching and diagnosing work on every backend.)"
+        )
+
+
+def couples_rows(model: keras.Model) -> bool:
+    """True unless every layer is known to treat the rows of a batch one by one.
+
+    Only then may the last batch be padded; else it is a step of its own shape.
+    """
+    layers = list(model._flatten_layers(include_self=False)) if hasattr(model, "_flatten_layers") else list(model.layers)
+    if type(model) not in (keras.Model, keras.Sequential) and type(model).__name__ != "Functional":
+        return True
+    for layer in layers:
+        ours = type(layer).__module__.partition(".")[0] in ("keras", "fallline")
+        if not ours or type(layer).__name__ in _COUPLING or getattr(layer, "activity_regularizer", None) is not None:
+            return True
+    return False
+
+
+@dataclass(frozen=True, eq=False)
+class KerasTask:
+    """A task with its initial values (no members' axis yet).
+
+    Args:
+        task: for the engine.
+        params: trainable weights.
+        aux: non-trainable weights, the states of random layers included.
+        optimizer: initial optimizer state.
+        numbers: what the optimizer reads.
+    """
+
+    task: Task
+    params: list[np.ndarray]
+    aux: list[np.ndarray]
+    optimizer: Tree
+    numbers: dict[str, float]
+
+
+def _seeded(model: keras.Model, seed: int) -> list[np.ndarray]:
+    """Non-trainable weights, the random layers' states drawn from the seed."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    out = []
+    for v in model.non_trainable_variables:
+        value = np.asarray(v.value)
+        if v.path.endswith("seed_generator_state"):
+            value = rng.integers(0, 2**31, value.shape).astype(value.dtype)
+        out.append(value)
+    return out
+
+
+def keras_task(model: keras.Model, *, optimizer: Optimizer | None, numbers: dict[str, float], seed: int, sample: tuple[Tree, Tree],
+               weighted: bool) -> KerasTask:
+    """Build the task of a compiled Keras model.
+
+    Args:
+        model: built and compiled; its loss, metrics and `compute_loss` are honoured.
+        optimizer: a recipe's optimizer; None: the model's own.
+        numbers: what the recipe's optimizer reads.
+        seed: of dropout and noise.
+        sample: one small batch (x, y), to create the metrics' states and learn their names.
+        weighted: whether examples carry weights.
+    """
+    model.optimizer.build(model.trainable_variables)
+    own = [np.asarray(v.value) for v in model.optimizer.variables]
+    names = _metric_names(model, sample)
+    metrics = [np.asarray(v.value) for v in model.metrics_variables]
+    coupled = couples_rows(model)
+    # Without weights and padding the loss sees no weights at all, as under Keras' own fit.
+    passed = weighted or not coupled
+
+    def forward(params: Tree, aux: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool) -> tuple[jax.Array, Tree, Tree]:
+        loss, (_, out, aux, _) = model.compute_loss_and_updates(params, aux, metrics, x, y, weight, training=training, optimizer_variables=own)
+        return loss, out, aux
+
+    def loss(params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
+        value, _, aux = forward(params, aux, x, y, weight if passed else None, True)
+        return value, aux
+
+    def begin() -> Tree:
+        return (jnp.zeros(2), [jnp.asarray(v) for v in metrics])
+
+    def observe(carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array) -> Tree:
+        total, states = carry
+        w = weight if weighted else None
+        value, out, _ = forward(params, aux, x, y, w, False)
+        rows = valid.shape[0]
+        if names:
+            with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True))) as scope:
+                model.compute_metrics(x, y, out, w)
+            states = [scope.get_current_value(v) for v in model.metrics_variables]
+        return total + jnp.stack([value * rows, jnp.asarray(rows, jnp.float32)]), states
+
+    def finish(carry: Tree) -> jax.Array:
+        total, states = carry
+        mean = total[0] / total[1]
+        if not names:
+            return mean[None]
+        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True))):
+            found = model.get_metrics_result()
+        return jnp.stack([mean, *(jnp.asarray(found[name], jnp.float32).reshape(()) for name in names)])
+
+    update = optimizer.update if optimizer is not None else _own_update(model)
+    params = [np.asarray(v.value) for v in model.trainable_variables]
+    start = own if optimizer is None else jax.tree.map(np.asarray, optimizer.init([jnp.asarray(p) for p in params]))
+    task = Task(loss, update, begin, observe, finish, ("loss", *names), coupled, exact=True)
+    return KerasTask(task, params, _seeded(model, seed), start, numbers)
+
+
+def _own_update(model: keras.Model) -> Callable[..., tuple[Tree, Tree]]:
+    def update(grads: Tree, state: Tree, params: Tree, numbers: Tree, rate: jax.Array) -> tuple[Tree, Tree]:
+        del numbers, rate  # a compiled optimizer carries its own schedule
+        new_params, new_state = model.optimizer.stateless_apply(state, grads, params)
+        return new_params, new_state
+
+    return update
+
+
+def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, ...]:
+    """Create the metrics' variables by one batch, and return the names of the scalar ones without the loss."""
+    x, y = sample
+    out = model(x, training=False)
+    try:
+        model.compute_loss(x, y, out, None, training=False)
+        model.compute_metrics(x, y, out, None)
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"The model's loss or metrics do not accept these targets: {str(error).splitlines()[0]} "
+            "Give targets of the shape that the loss expects (sparse_categorical_crossentropy: class indices; categorical_crossentropy: one-hot rows)."
+        ) from error
+    found = model.get_metrics_result()
+    model.reset_metrics()
+    return tuple(name for name, value in found.items() if name != "loss" and np.ndim(value) == 0)

@@ -1,0 +1,117 @@
+"""A resolved recipe as an engine task: one member's network, loss, optimizer and quantities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fallline.engine import Population, Stopping, Task
+from fallline.network import MemberNetwork, build_mlp
+from fallline.optimize import Optimizer, make_optimizer
+from fallline.train.losses import loss_name, main_quantity, row_losses, row_quantity
+from fallline.types import ProblemKind, Recipe
+
+__all__ = ["TableProgram", "table_program"]
+
+Tree = Any
+
+
+@dataclass(frozen=True)
+class ProgramKey:
+    """Everything static about a table program; equal keys share one compiled program."""
+
+    recipe: Recipe
+    kind: ProblemKind
+    features: int
+    numbers: int
+    outputs: int
+    members: int
+    validated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class TableProgram:
+    """A population's program with what is needed to start and to use it."""
+
+    network: MemberNetwork
+    optimizer: Optimizer
+    population: Population
+
+    def outputs(self, params: Tree, aux: Tree, features: jax.Array) -> jax.Array:
+        """Return every member's raw outputs in evaluation mode, (p, n, k)."""
+        out: jax.Array = self._outputs(params, aux, features)
+        return out
+
+    def __post_init__(self) -> None:
+        model = self.network.model
+
+        def one(args: Tree, x: jax.Array) -> jax.Array:
+            return model.stateless_call(args[0], args[1], x, training=False)[0]
+
+        object.__setattr__(self, "_outputs", jax.jit(lambda p, a, x: jax.lax.map(lambda args: one(args, x), (p, a))))
+
+
+def _penalty(params: Tree, decayed: list[bool], numbers: dict[str, jax.Array], l1: bool, l2: bool) -> jax.Array:
+    """(l2 / 2) sum w^2 + l1 sum |w| over kernels."""
+    total = jnp.zeros(())
+    for w, counts in zip(params, decayed, strict=True):
+        if counts and l2:
+            total = total + 0.5 * numbers["l2"] * jnp.sum(jnp.square(w))
+        if counts and l1:
+            total = total + numbers["l1"] * jnp.sum(jnp.abs(w))
+    return total
+
+
+def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task:
+    recipe, kind, model = key.recipe, key.kind, network.model
+    name = loss_name(kind, recipe.training.loss)
+    smoothed = row_losses(kind, name, smoothing=recipe.training.label_smoothing)
+    plain, quantity = row_losses(kind, name), row_quantity(kind)
+    regression = main_quantity(kind) == "rmse"
+    l1, l2, decayed = recipe.optimizer.l1 > 0, recipe.optimizer.l2 > 0, network.decayed()
+
+    def loss(params: Tree, aux: Tree, numbers: dict[str, jax.Array], x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
+        out, aux = model.stateless_call(params, aux, x, training=True)
+        value = jnp.mean(weight * smoothed(out, y))
+        return (value + _penalty(params, decayed, numbers, l1, l2) if l1 or l2 else value), aux
+
+    def begin() -> Tree:
+        return jnp.zeros(3)
+
+    def observe(carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array) -> Tree:
+        weight = weight * valid
+        out, _ = model.stateless_call(params, aux, x, training=False)
+        return carry + jnp.stack([jnp.sum(weight), jnp.sum(weight * plain(out, y)), jnp.sum(weight * quantity(out, y))])
+
+    def finish(carry: Tree) -> jax.Array:
+        means = carry[1:] / carry[0]
+        return jnp.stack([means[0], jnp.sqrt(means[1])]) if regression else means
+
+    coupled = recipe.network.normalization == "batch"
+    return Task(loss, optimizer.update, begin, observe, finish, ("loss", main_quantity(kind)), coupled)
+
+
+def build_program(key: ProgramKey) -> TableProgram:
+    """Build (not yet compile) the program of this key."""
+    recipe = key.recipe
+    network = build_mlp(recipe.network, features=key.features, numbers=key.numbers, outputs=key.outputs)
+    optimizer = make_optimizer(
+        recipe.optimizer.name, nesterov=recipe.optimizer.nesterov, clip=recipe.optimizer.clip_norm > 0,
+        factors=network.rate_factors() if recipe.network.rate_per_layer else None, decayed=network.decayed(),
+    )
+    stop = recipe.stopping
+    assert stop.patience != "auto"
+    stopping = Stopping(
+        patience=stop.patience if stop.criterion == "patience" and key.validated else 0, min_delta=stop.min_delta,
+        keep_best=stop.restore_best and key.validated,
+    )
+    population = Population(_task(key, network, optimizer), stopping, key.members, validated=key.validated)
+    return TableProgram(network, optimizer, population)
+
+
+# A handful of programs per process: cross-validation and grid search come back to the same few.
+table_program = lru_cache(maxsize=16)(build_program)

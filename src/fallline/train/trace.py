@@ -1,0 +1,43 @@
+"""From what the device saw to a Trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fallline.train.loop import Fitted
+from fallline.types import Trace
+
+__all__ = ["make_trace", "trace_of"]
+
+
+def make_trace(seen: np.ndarray, names: tuple[str, ...]) -> Trace:
+    """Build a trace.
+
+    Args:
+        seen: (members, epochs, quantities) float32, NaN where a member had ended.
+        names: of the quantities.
+    """
+    p, e, q = seen.shape
+    # A diverged member's last epoch shows NaN in its values but has a running loss, or the other way round: the epoch
+    # counts as seen up to the last one in which anything is finite, and one more, which holds the evidence.
+    finite = np.isfinite(seen).any(axis=2)
+    length = np.where(finite.any(axis=1), e - np.argmax(finite[:, ::-1], axis=1), 0)
+    ran = np.arange(e)[None, :] < length[:, None]
+    member, epoch, quantity = np.nonzero(np.broadcast_to(ran[:, :, None], seen.shape))
+    return Trace.from_columns({
+        "member": member, "epoch": epoch + 1, "layer": np.full(len(member), "", object), "quantity": np.array(names, object)[quantity],
+        "value": seen[member, epoch, quantity].astype(np.float64),
+    })
+
+
+def trace_of(fitted: Fitted, prepared: Any) -> Trace:
+    """Build the trace of a table's population; quantities of regression are given in the target's units."""
+    seen = fitted.seen.astype(np.float64)
+    names = ("running_loss", *fitted.quantities, *(f"val_{name}" for name in fitted.quantities))
+    scale = np.asarray(prepared.preparation.target_scale, float)
+    for i, name in enumerate(names):
+        if name.endswith("rmse") and scale.size == 1:
+            seen[:, :, i] *= float(scale.ravel()[0])
+    return make_trace(seen, names)
