@@ -102,7 +102,8 @@ def test_presets_are_valid_and_say_their_name(preset: str) -> None:
 def test_simple_is_one_relu_network() -> None:
     recipe = default("simple")
     assert (recipe.network.activation, recipe.network.initializer) == ("relu", "he_normal")
-    assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.schedule) == ("adam", 1e-3, "constant")
+    optimizer = recipe.optimizer
+    assert (optimizer.name, optimizer.learning_rate, optimizer.schedule) == ("adam", 1e-3, "constant")
     assert (recipe.ensemble.members, recipe.split.folds, recipe.ensemble.calibrate) == (1, 1, False)
     assert (recipe.prepare.numeric, recipe.prepare.clip, recipe.network.embedding) == ("standard", 0.0, "none")
 
@@ -239,7 +240,9 @@ def test_every_entry_is_documented_in_the_commented_text() -> None:
     assert max(map(len, text.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("name", ['a "b"', "tab\tnew\nline", "\x00\x7f\x1f", "größe \U0001f600", "\\", "# no comment", "]"])
+@pytest.mark.parametrize(
+    "name", ['a "b"', "tab\tnew\nline", "\x00\x7f\x1f", "größe \U0001f600", "\\", "# no comment", "]"]
+)
 def test_any_column_name_survives(name: str) -> None:
     recipe = Recipe(split=SplitRecipe(group=name))
     assert from_toml(to_toml(recipe)) == recipe
@@ -289,10 +292,14 @@ def test_override_leaves_the_rest_alone() -> None:
 
 def test_all_wrong_assignments_are_reported_at_once() -> None:
     with pytest.raises(RecipeError) as caught:
-        override(Recipe(), ["lerning_rate=3", "network.hiden=[3]", "seed", "epochs=0", "hidden=256", "test=0", "test=0.5"])
+        override(
+            Recipe(), ["lerning_rate=3", "network.hiden=[3]", "seed", "epochs=0", "hidden=256", "test=0", "test=0.5"]
+        )
     text = str(caught.value)
-    for part in ("'lerning_rate'. Did you mean 'optimizer.learning_rate'?", "Did you mean 'network.hidden'?",
-                 "'seed' is no assignment", "training.epochs = 0", "Write [256].", "test is given twice: 0 and 0.5"):  # fmt: skip
+    for part in (
+        "'lerning_rate'. Did you mean 'optimizer.learning_rate'?", "Did you mean 'network.hidden'?",
+        "'seed' is no assignment", "training.epochs = 0", "Write [256].", "test is given twice: 0 and 0.5",
+    ):  # fmt: skip
         assert part in text
     assert len(caught.value.mistakes) == 6
 
@@ -312,7 +319,7 @@ def test_changing_the_preset_moves_only_what_was_not_changed() -> None:
 
 
 def test_an_ambiguous_last_part_is_refused_with_both_full_names() -> None:
-    with pytest.raises(KeyError, match="ambiguous: write a.rate or b.rate"):
+    with pytest.raises(KeyError, match=r"ambiguous: write a\.rate or b\.rate"):
         _full_name("rate", ["a.rate", "b.rate", "c.kind"])
 
 

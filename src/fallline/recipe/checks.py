@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from fallline.errors import RecipeError
-from fallline.recipe.schema import Wrong, canonical, entries, sections
+from fallline.recipe.schema import EntryError, canonical, entries, sections
 from fallline.types import OptimizerRecipe, Recipe
 
 __all__ = ["check", "contradictions"]
@@ -34,7 +34,9 @@ def check(recipe: Recipe) -> Recipe:
       - optimizer.learning_rate = -1 is not allowed: it takes a number above 0, or "auto".
     """
     if not isinstance(recipe, Recipe):
-        raise RecipeError([f"expected a fallline.Recipe, received {type(recipe).__name__}; start from default_recipe()."])
+        raise RecipeError(
+            [f"expected a fallline.Recipe, received {type(recipe).__name__}; default_recipe() gives one."]
+        )
     mistakes: list[str] = []
     clean: dict[str, dict[str, Any]] = {}
     for section, cls in sections().items():
@@ -47,7 +49,7 @@ def check(recipe: Recipe) -> Recipe:
         owner = getattr(recipe, entry.section) if entry.section else recipe
         try:
             clean.setdefault(entry.section, {})[entry.key] = canonical(entry, getattr(owner, entry.key))
-        except Wrong as wrong:
+        except EntryError as wrong:
             mistakes.append(str(wrong))
             # Contradictions are looked for among sound values only: the default speaks for a wrong one.
             clean.setdefault(entry.section, {})[entry.key] = entry.default
@@ -86,15 +88,15 @@ def _split(recipe: Recipe) -> Iterator[str]:
         )
     if members != "auto" and folds > members:
         yield (
-            f"split.folds = {folds} needs at least as many networks, but ensemble.members = {members}: some folds would "
-            "never be used. Raise ensemble.members or lower split.folds."
+            f"split.folds = {folds} needs at least as many networks, but ensemble.members = {members}: some folds "
+            "would never be used. Raise ensemble.members or lower split.folds."
         )
 
 
 def _prepare_and_network(recipe: Recipe) -> Iterator[str]:
     if recipe.prepare.numeric == "none" and recipe.prepare.clip > 0:
         yield (
-            f"prepare.clip = {recipe.prepare.clip:g} squashes scaled numbers, but prepare.numeric = \"none\" leaves them "
+            f'prepare.clip = {recipe.prepare.clip:g} squashes scaled numbers, but prepare.numeric = "none" leaves them '
             "as they are, so that it would destroy large values. Add prepare.clip = 0."
         )
     network = recipe.network
@@ -103,7 +105,7 @@ def _prepare_and_network(recipe: Recipe) -> Iterator[str]:
             yield "network.dropout silences hidden units, but network.hidden = [] has none. Use network.dropout = 0."
         if network.normalization != "none":
             yield (
-                f"network.normalization = \"{network.normalization}\" follows hidden layers, but network.hidden = [] has "
+                f'network.normalization = "{network.normalization}" follows hidden layers, but network.hidden = [] has '
                 'none. Use network.normalization = "none".'
             )
 
@@ -124,7 +126,7 @@ def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
         if optimizer.nesterov and optimizer.momentum == 0:
             yield "optimizer.nesterov needs momentum, but optimizer.momentum = 0. Use a momentum such as 0.9."
         if optimizer.beta_1 != usual.beta_1:
-            yield f"optimizer.beta_1 = {optimizer.beta_1:g} belongs to adam and adamw, but {by}. Use optimizer.momentum."
+            yield f"optimizer.beta_1 = {optimizer.beta_1:g} belongs to adam, adamw, but {by}. Use optimizer.momentum."
     if name != "adamw" and optimizer.weight_decay not in ("auto", 0.0):
         yield (
             f"optimizer.weight_decay = {optimizer.weight_decay:g} belongs to adamw, but {by}. "
@@ -132,7 +134,7 @@ def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
         )
     if optimizer.schedule in ("one_cycle", "coslog4") and optimizer.warmup > 0:
         yield (
-            f"optimizer.warmup = {optimizer.warmup:g} contradicts optimizer.schedule = \"{optimizer.schedule}\", which "
+            f'optimizer.warmup = {optimizer.warmup:g} contradicts optimizer.schedule = "{optimizer.schedule}", which '
             "rises from a small rate by itself. Use optimizer.warmup = 0."
         )
 

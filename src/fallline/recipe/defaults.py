@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fallline.errors import RecipeError
-from fallline.recipe.schema import Wrong, canonical, entries
+from fallline.recipe.schema import EntryError, canonical, entries
 from fallline.types import (
     EnsembleRecipe,
     NetworkRecipe,
@@ -38,7 +38,7 @@ def default(preset: str = "default") -> Recipe:
     """
     try:
         canonical(entries()["preset"], preset)
-    except Wrong as wrong:
+    except EntryError as wrong:
         raise RecipeError([str(wrong)]) from None
     recipe = Recipe()
     if preset == "default":

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from fallline.errors import nearest
 from fallline.types import Recipe
 
-__all__ = ["Entry", "Wrong", "canonical", "entries", "sections", "shown"]
+__all__ = ["Entry", "EntryError", "canonical", "entries", "sections", "shown"]
 
 EntryType = Literal["bool", "int", "float", "str", "ints"]
 
@@ -25,7 +25,7 @@ _NOUN: dict[EntryType, str] = {
 }
 
 
-class Wrong(Exception):
+class EntryError(Exception):
     """A value does not fit its entry; the message is one sentence for the user."""
 
 
@@ -142,7 +142,7 @@ def shown(value: Any) -> str:
 
 
 def canonical(entry: Entry, value: Any) -> Any:
-    """Return the value as the recipe keeps it (plain Python numbers, tuples), or raise `Wrong`.
+    """Return the value as the recipe keeps it (plain Python numbers, tuples), or raise `EntryError`.
 
     Args:
         entry: where the value is to stand.
@@ -170,7 +170,7 @@ def canonical(entry: Entry, value: Any) -> Any:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise Wrong(f"{entry.name} = {value!r} is not valid text: it cannot be written as UTF-8.") from None
+        raise EntryError(f"{entry.name} = {value!r} is not valid text: it cannot be written as UTF-8.") from None
     return str(value)
 
 
@@ -191,6 +191,6 @@ def _is(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _wrong(entry: Entry, value: Any, hint: str = "") -> Wrong:
+def _wrong(entry: Entry, value: Any, hint: str = "") -> EntryError:
     given = shown(value) if isinstance(value, (bool, str, int, float, tuple, list)) else f"{value!r}"
-    return Wrong(f"{entry.name} = {given} is not allowed: it takes {entry.allowed}.{hint}")
+    return EntryError(f"{entry.name} = {given} is not allowed: it takes {entry.allowed}.{hint}")

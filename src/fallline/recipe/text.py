@@ -23,7 +23,7 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f
 
 
 def from_toml(text: str) -> Recipe:
-    """Read a recipe from TOML text; what is not mentioned is taken from the preset.
+    r"""Read a recipe from TOML text; what is not mentioned is taken from the preset.
 
     Args:
         text: the content of a ``recipe.toml``.
@@ -32,7 +32,7 @@ def from_toml(text: str) -> Recipe:
         RecipeError: text that is not TOML (with the line), unknown sections and entries (with the nearest
             spelling), and everything that `fallline.recipe.check` finds.
 
-    >>> from_toml("[optimizer]\\nlearning_rate = 0.01").optimizer.learning_rate
+    >>> from_toml("[optimizer]\nlearning_rate = 0.01").optimizer.learning_rate
     0.01
     """
     text = text.removeprefix("\ufeff")  # editors on Windows put a byte order mark in front
@@ -83,10 +83,17 @@ def _comment(entry: Entry) -> list[str]:
 
 def _toml(value: Any, entry: Entry) -> str:
     if isinstance(value, str):
-        return '"' + "".join(_ESCAPES.get(c) or (f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else c) for c in value) + '"'
+        return '"' + "".join(map(_escaped, value)) + '"'
     if entry.type == "bool":
         return "true" if value else "false"
     if entry.type == "ints":
         return "[" + ", ".join(str(int(item)) for item in value) + "]"
     # repr gives the shortest digits that read back as the very same float64.
     return repr(float(value)) if entry.type == "float" else str(int(value))
+
+
+def _escaped(character: str) -> str:
+    """Write a character as TOML's basic strings want it: control characters, DEL among them, as escapes."""
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    return f"\\u{ord(character):04x}" if character < " " or character == "\x7f" else character

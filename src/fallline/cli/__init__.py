@@ -1,0 +1,51 @@
+"""The command line: ``fallline COMMAND``; one file a command, imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from fallline import __version__
+from fallline.cli.failures import explain, prepare_streams
+from fallline.cli.lazy import LazyGroup
+
+__all__ = ["COMMANDS", "group", "main"]
+
+# What `fallline --help` prints of each command, so that it need not import them.
+COMMANDS = {
+    "train": "Train a network on a table and explain the result.",
+    "predict": "Predict the rows of a new table with a trained run.",
+    "runs": "List the runs in a folder.",
+    "report": "Write a run's HTML report again.",
+    "recipe": "Print a preset recipe as commented TOML.",
+    "rules": "List the symptoms that the diagnosis looks for.",
+    "demo": "Train on a real medical table and show all there is.",
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fallline")
+@click.option("--debug", is_flag=True, envvar="FALLLINE_DEBUG", help="Show the traceback of an error.")
+def group(debug: bool) -> None:
+    r"""Train neural networks on tables, see what happens, and learn what is wrong.
+
+    \b
+    fallline demo                              a first look
+    fallline train data.csv --target price     a run folder with model and report
+    fallline predict runs/data new.csv -o predicted.csv
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code.
+
+    0 success, 2 wrong input, 1 another failure that has a name (or the reader of a pipe went away), 70 a mistake of
+    fallline itself, 130 and 143 stopped by SIGINT and SIGTERM.
+    """
+    prepare_streams()
+    with explain(arguments):
+        result = group.main(args=arguments, prog_name="fallline", standalone_mode=False)
+        sys.stdout.flush()  # a closed pipe must show here, not when the interpreter ends
+        raise SystemExit(result if isinstance(result, int) else 0)

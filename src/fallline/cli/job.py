@@ -1,0 +1,288 @@
+"""From a file to a finished run folder: what ``fallline train`` and ``fallline demo`` share."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fallline import __version__
+from fallline.cli.failures import StoppedError
+from fallline.cli.progress import TrainingProgress
+from fallline.cli.screen import Screen
+from fallline.cli.show import show_curves, show_end, show_findings, show_outcome, show_problem, show_scores
+from fallline.cli.signals import StopSignals
+from fallline.errors import DataError, RunFolderError
+
+if TYPE_CHECKING:
+    from fallline.store import RunFolder
+    from fallline.types import Problem, Recipe, Run
+
+__all__ = ["Job", "Source", "resumed", "work"]
+
+REPORT = "report.html"
+# The key in a run's facts under which the command line keeps what resuming needs.
+COMMAND = "command"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table lies and how to understand it.
+
+    Args:
+        data: path of the file.
+        target: the target columns' names.
+        kind: of problem; None: inferred.
+        leave_out: columns that are not used.
+        delimiter, encoding, decimal: as in `fallline.read_table`; None: found out.
+    """
+
+    data: str
+    target: tuple[str, ...]
+    kind: str | None = None
+    leave_out: tuple[str, ...] = ()
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+
+    def problem(self, recipe: Recipe) -> Problem:
+        """Read the table and understand it."""
+        from fallline.data import make_problem, read_table
+
+        frame = read_table(self.data, delimiter=self.delimiter, encoding=self.encoding, decimal=self.decimal)
+        found: Problem = make_problem(
+            frame, target=list(self.target) or None, kind=self.kind, group=recipe.split.group or None,
+            leave_out=self.leave_out, source=self.data,
+        )  # fmt: skip
+        if recipe.split.time and recipe.split.time not in found.frame.columns:
+            from fallline.errors import nearest
+
+            raise DataError(
+                f"split.time: there is no input column {recipe.split.time!r}."
+                f"{nearest(recipe.split.time, list(found.frame.columns))}"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to be done.
+
+    Args:
+        source: the table.
+        recipe: as the user gave it, checked, "auto" entries open.
+        root: the folder of runs.
+        name: the run folder's name in it; None: made from the table's name and the first free number.
+        overwrite: replace the run that lies there.
+        fingerprint: for a resumed run: that of the data it was begun with.
+        resume: go on from the last checkpoint.
+    """
+
+    source: Source
+    recipe: Recipe
+    root: Path
+    name: str | None = None
+    overwrite: bool = False
+    fingerprint: str = ""
+    resume: bool = False
+
+    def command(self) -> dict[str, Any]:
+        """Return what a later ``--resume`` needs, as plain values."""
+        from fallline.recipe import to_mapping
+
+        return {
+            "version": __version__,
+            "source": {**asdict(self.source), "data": str(Path(self.source.data).resolve())},
+            "recipe": to_mapping(self.recipe),
+        }
+
+
+def resumed(folder: Path, data: str | None = None) -> Job:
+    """Return the job of a run that was stopped or killed.
+
+    Args:
+        folder: its folder.
+        data: where the table lies now; None: where it lay.
+
+    Raises:
+        RunFolderError: the folder is damaged or foreign, its training has ended, or was not begun by this version of
+            the command line.
+    """
+    from fallline.recipe import from_mapping
+    from fallline.store import RunFolder
+    from fallline.store.plain import loads
+
+    opened = RunFolder.open(folder)
+    if opened.status == "finished":
+        raise RunFolderError(f"The training of {folder} has ended: nothing is left to resume. Train a new run instead.")
+    if "run.json" not in opened.names:
+        raise RunFolderError(f"{folder} was stopped before anything was saved. Give the first command again.")
+    try:
+        facts = loads(opened.read("run.json"))["facts"]
+        command = facts[COMMAND]
+        source = _source(command["source"])
+        recipe, version = from_mapping(command["recipe"]), str(command["version"])
+        fingerprint = str(facts["fingerprint"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{folder} was not begun by `fallline train`, or by another version: its run.json does not say how to go "
+            f"on ({type(error).__name__}: {error})."
+        ) from error
+    if version != __version__:
+        raise RunFolderError(
+            f"{folder} was begun by fallline {version}, and this is {__version__}: the result would not be that of an "
+            f"uninterrupted training. Install fallline {version} to go on, or train again."
+        )
+    if data is not None:
+        source = Source(**{**asdict(source), "data": data})
+    return Job(source, recipe, folder.parent, folder.name, fingerprint=fingerprint, resume=True)
+
+
+def _source(given: Mapping[str, Any]) -> Source:
+    known = {f.name: given[f.name] for f in fields(Source)}
+    return Source(**{**known, "target": tuple(known["target"]), "leave_out": tuple(known["leave_out"])})
+
+
+def work(job: Job, screen: Screen) -> Run:
+    """Do a job: read, train, save, and show everything.
+
+    Raises:
+        FalllineError: the table, the recipe or the folder cannot be used.
+        StoppedError: a signal came; what was learned is saved, and the user was told how to go on.
+    """
+    stop = StopSignals(lambda number: _acknowledge(screen, number))
+    with stop:
+        problem = job.source.problem(job.recipe)
+        screen.event("read", **_described(problem))
+        show_problem(screen, problem)
+        if job.fingerprint and problem.fingerprint != job.fingerprint:
+            raise DataError(
+                f"{job.source.data} is not the table that the run {job.name} was begun with: its content has changed. "
+                "Restore it, say where it lies now (fallline train DATA --resume RUN), or train a new run."
+            )
+        stop.leave_if_asked()
+        with _opened(job) as folder:
+            run = _train(job, problem, folder, screen, stop)
+            if stop.asked:
+                _say_how_to_go_on(folder.path, run, screen)
+                raise StoppedError(stop.signum)
+    return run
+
+
+@contextlib.contextmanager
+def _opened(job: Job) -> Iterator[RunFolder]:
+    """Lock the run folder; take it away again when the work fails before anything was learned."""
+    from fallline.store import RunFolder, next_name
+
+    if job.resume:
+        folder = RunFolder.open(job.root / str(job.name))
+    else:
+        # Only now, when the table is known to be good, is anything written.
+        name = job.name or next_name(job.root, Path(job.source.data).name)
+        folder = RunFolder.create(job.root / name, overwrite=job.overwrite)
+    with folder:
+        try:
+            yield folder
+        except Exception as error:
+            if not isinstance(error, StoppedError) and not job.resume and not job.overwrite:
+                _withdraw(folder)
+            raise
+
+
+def _withdraw(folder: RunFolder) -> None:
+    """Remove a folder of ours that holds nothing but the intention, so that a mistake can be mended and tried again."""
+    from fallline.store.manifest import MANIFEST_NAME
+
+    with contextlib.suppress(OSError, RunFolderError):
+        names = folder.names
+        if folder.manifest.checkpoint or "trace.parquet" in names:
+            return
+        folder.close()
+        for name in (*names, MANIFEST_NAME):
+            (folder.path / name).unlink(missing_ok=True)
+        folder.path.rmdir()
+
+
+def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: StopSignals) -> Run:
+    from fallline.report import render
+    from fallline.store import write_run, write_start
+    from fallline.train import train_problem
+
+    command = job.command()
+    begun = job.resume
+
+    def begin() -> None:
+        """Write what resuming needs; where an old run is replaced, not before there is something to replace it."""
+        nonlocal begun
+        if not begun:
+            write_start(
+                folder, recipe=job.recipe, facts={**_described(problem), "name": folder.path.name, COMMAND: command}
+            )
+            begun = True
+
+    def checkpoint(arrays: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        begin()
+        folder.save_checkpoint(arrays, meta)
+
+    if not job.overwrite:
+        begin()
+    state = folder.load_checkpoint() if job.resume else None
+    with TrainingProgress(screen, stop) as progress:
+        run = train_problem(problem, job.recipe, on_progress=progress, checkpoint=checkpoint, resume=state)
+        run = run.with_(facts={**run.facts, "name": folder.path.name, COMMAND: command})
+        begin()
+        write_run(folder, run)
+    _show_results(run, screen)
+    folder.write(REPORT, render(run).encode("utf-8"))
+    _show_places(job, run, folder.path, screen)
+    return run
+
+
+def _described(problem: Problem) -> dict[str, Any]:
+    return {
+        "kind": problem.kind,
+        "target_names": list(problem.target_names),
+        "classes": list(problem.classes),
+        "n_rows": problem.n_rows,
+        "notes": list(problem.notes),
+        "source": problem.source,
+        "fingerprint": problem.fingerprint,
+    }
+
+
+def _show_results(run: Run, screen: Screen) -> None:
+    show_outcome(screen, run)
+    show_curves(screen, run.trace, run.facts.get("best_epoch"))
+    show_scores(screen, run.scores)
+    show_findings(screen, run.diagnosis)
+
+
+def _show_places(job: Job, run: Run, folder: Path, screen: Screen) -> None:
+    interrupted = run.outcome == "interrupted"
+    show_end(screen, folder, folder / REPORT, job.source.data, interrupted=interrupted)
+    if screen.quiet:
+        screen.result(str(folder))
+    screen.event(
+        "interrupted" if interrupted else "finished",
+        run=str(folder), report=str(folder / REPORT), outcome=run.outcome, epochs=run.trace.n_epochs,
+        scores=[asdict(score) for score in run.scores], diagnosis=run.diagnosis.to_dict(),
+    )  # fmt: skip
+
+
+def _acknowledge(screen: Screen, number: int) -> None:
+    name = signal.Signals(number).name
+    screen.event("stopping", signal=name)
+    screen.note(f"{name}: stopping after the current step of work, then saving. The same signal again ends at once.")
+
+
+def _say_how_to_go_on(folder: Path, run: Run, screen: Screen) -> None:
+    import shlex
+
+    if run.outcome == "interrupted":
+        again = f"fallline train --resume {shlex.quote(str(folder))}"
+        screen.note(f"Stopped after epoch {run.trace.n_epochs}. Go on with: {again}")
+    else:
+        screen.note(f"The training had already ended; everything is saved in {folder}.")

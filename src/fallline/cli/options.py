@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["reading", "runs_dir"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _separator(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A tab is hard to type in a shell."""
+    return "\t" if value in ("\\t", "tab") else value
+
+
+def reading(function: _F) -> _F:
+    """Add the options that say how a text table is written: ``delimiter``, ``encoding`` and ``decimal``."""
+    for option in (
+        click.option("--decimal", type=click.Choice([".", ","]), help="The decimal sign.  [default: found out]"),
+        click.option("--encoding", metavar="NAME", help="Of the text.  [default: found out]"),
+        click.option(
+            "--delimiter",
+            metavar="CHARACTER",
+            callback=_separator,
+            help="Between the cells; \\t is a tab.  [default: found out]",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+runs_dir = click.option(
+    "--runs-dir", default="runs", show_default=True, metavar="FOLDER", help="Where the run folders lie."
+)

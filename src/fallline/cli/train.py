@@ -1,0 +1,128 @@
+"""``fallline train``: a table in, a run folder out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fallline.cli.options import reading, runs_dir
+from fallline.errors import InputError
+
+if TYPE_CHECKING:
+    from fallline.cli.job import Job
+    from fallline.types import Recipe
+
+__all__ = ["command"]
+
+# As in fallline.types.PROBLEM_KINDS, which would bring NumPy along for the help text; a test compares the two.
+KINDS = ("regression", "binary", "multiclass", "multioutput", "multilabel")
+PRESETS = ("default", "simple")
+
+
+@click.command("train")
+@click.argument("data", required=False)
+@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
+@click.option("--kind", type=click.Choice(KINDS), help="The kind of problem.  [default: found out from the target]")
+@click.option("--recipe", "recipe_file", metavar="FILE", help="A recipe as TOML; `fallline recipe` prints one.")
+@click.option("--preset", type=click.Choice(PRESETS), help="The recipe to start from.  [default: default]")
+@click.option("--seed", type=int, metavar="N", help="Short for seed=N.")
+@click.option("--name", metavar="NAME", help="Name of the run folder.  [default: the file's name and a number]")
+@runs_dir
+@click.option("--overwrite", is_flag=True, help="Replace the run of that name.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped or killed.")
+@click.option("--leave-out", multiple=True, metavar="COLUMN", help="A column not to use; again for several.")
+@click.option("--group", metavar="COLUMN", help="Rows with equal values stay together; short for split.group=COLUMN.")
+@click.option("--time", metavar="COLUMN", help="Train on the past, test on the latest; short for split.time=COLUMN.")
+@reading
+@click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+def command(
+    data: str | None, assignments: tuple[str, ...], resume: str | None, quiet: bool, as_json: bool, **options: Any
+) -> None:
+    r"""Train a network on the table DATA (CSV, TSV, Parquet or .npz) and explain the result.
+
+    The run folder gets the model (model.keras), the recipe, what was watched, the scores beside two baselines, the
+    diagnosis and a report. KEY=VALUE changes any entry of the recipe:
+
+    \b
+    fallline train houses.csv --target price
+    fallline train houses.csv -t price network.hidden=[256,256] learning_rate=0.01
+    fallline train --resume runs/houses-1
+
+    Ctrl-C saves what was learned and says how to go on.
+    """
+    from fallline.cli.job import resumed, work
+    from fallline.cli.screen import Screen
+
+    if data is not None and "=" in data and not Path(data).exists():
+        assignments, data = (data, *assignments), None
+    screen = Screen(quiet=quiet, as_json=as_json)
+    if resume is not None:
+        _refuse_changes(assignments, options)
+        work(resumed(Path(resume), data), screen)
+        return
+    work(_new(data, assignments, options), screen)
+
+
+def _refuse_changes(assignments: tuple[str, ...], options: dict[str, Any]) -> None:
+    given = [f"--{name.replace('_file', '').replace('_', '-')}" for name, value in options.items()
+             if value not in (None, (), False) and name != "runs_dir"]  # fmt: skip
+    if given or assignments:
+        raise InputError(
+            f"--resume goes on with the table, the options and the recipe of the run; it cannot be combined with "
+            f"{', '.join([*given, *assignments])}. Train a new run to change them."
+        )
+
+
+def _new(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]) -> Job:
+    """Make the job of a new run; everything that can be wrong without reading the table is said first."""
+    from fallline.cli.job import Job, Source
+
+    if data is None:
+        raise InputError("No table is given: name a file, for example `fallline train data.csv --target price`.")
+    source = Source(
+        data=data, target=options["target"], kind=options["kind"], leave_out=options["leave_out"],
+        delimiter=options["delimiter"], encoding=options["encoding"], decimal=options["decimal"],
+    )  # fmt: skip
+    recipe = _recipe(assignments, options)
+    if options["name"] is None and options["overwrite"]:
+        raise InputError("--overwrite replaces the run that --name says; give the --name, too.")
+    return Job(source, recipe, Path(options["runs_dir"]), _check_name(options["name"]), overwrite=options["overwrite"])
+
+
+def _recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:
+    from fallline.recipe import default, from_toml, override
+
+    if options["recipe_file"] is not None:
+        if options["preset"] is not None:
+            raise InputError('Both --recipe and --preset are given; write preset = "..." into the recipe instead.')
+        recipe = from_toml(_text(Path(options["recipe_file"])))
+    else:
+        recipe = default(options["preset"] or "default")
+    short = [] if options["seed"] is None else [f"seed={options['seed']}"]
+    for key, column in (("group", options["group"]), ("time", options["time"])):
+        short += [] if column is None else [f"split.{key}={json.dumps(column, ensure_ascii=False)}"]
+    return override(recipe, [*assignments, *short])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"There is no recipe {path}. `fallline recipe > {path.name}` makes one.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a recipe: byte {error.start} is not UTF-8 text.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _check_name(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if Path(name).name != name or name in ("", "..") or name.startswith(".") or "\\" in name or not name.isprintable():
+        raise InputError(f"{name!r} is no name of a run: give one folder's name; --runs-dir says where it lies.")
+    return name
