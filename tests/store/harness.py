@@ -13,8 +13,9 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -99,7 +100,7 @@ class Interrupter:
         self.names: list[str] = []
         self.real = {name: getattr(os, name) for name in OPERATIONS}
 
-    def __enter__(self) -> Interrupter:
+    def __enter__(self) -> Self:
         for name in OPERATIONS:
             setattr(os, name, self._wrap(name))
         return self
@@ -121,6 +122,10 @@ class Interrupter:
             return self.real[name](*args, **keywords)
 
         return call
+
+
+def _say(descriptor: int, value: float) -> None:
+    os.write(descriptor, f"{value}\n".encode())
 
 
 def _in_child(task: Any) -> tuple[int, list[float]]:
@@ -213,12 +218,13 @@ def random_kills(root: Path) -> None:
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
+            tell = partial(_say, writer)
             with contextlib.suppress(BaseException):
                 opened = RunFolder.open(path) if (path / "manifest.json").exists() else RunFolder.create(path)
                 with opened as folder:
                     found = folder.load_checkpoint()
                     first = found[1]["step"] + 1 if found else 1
-                    work(folder, lambda value: os.write(writer, f"{value}\n".encode()), first=first, last=10**9)
+                    work(folder, tell, first=first, last=10**9)
             os._exit(1)
         os.close(writer)
         time.sleep(rng.uniform(0.002, 0.06))
@@ -232,6 +238,16 @@ def random_kills(root: Path) -> None:
             reached = now
     assert reached >= 2, reached
     print(reached)
+
+
+def refusal(path: Path) -> str:
+    """Return how a second writer is refused; fail when it is not."""
+    try:
+        with RunFolder.open(path):
+            pass
+    except RunFolderError as error:
+        return str(error)
+    raise AssertionError("two writers")
 
 
 def double_start(root: Path) -> None:
@@ -253,11 +269,8 @@ def double_start(root: Path) -> None:
                 time.sleep(30)
             os._exit(1)
         os.read(ready, 1)
-        try:
-            with RunFolder.open(path):
-                raise AssertionError("two writers")
-        except RunFolderError as error:
-            assert f"process {holder} " in str(error), error
+        message = refusal(path)
+        assert f"process {holder} " in message, message
         assert RunFolder.open(path).read("run.json") == b"1"
         os.kill(holder, signal.SIGKILL)
         os.waitpid(holder, 0)

@@ -28,8 +28,27 @@ from fallline.errors import RunFolderError
 from fallline.store.model_file import load_model, load_model_bytes, model_bytes
 
 Config = dict[str, Any]
-_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "pickle.", "marshal.", "ctypes.",
-              "urllib.", "ftplib.", "shutil.", "code.__new__", "os.symlink", "os.link", "os.chmod", "os.rename", "webbrowser.")  # fmt: skip
+_FORBIDDEN = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.spawn",
+    "os.posix_spawn",
+    "os.fork",
+    "pickle.",
+    "marshal.",
+    "ctypes.",
+    "urllib.",
+    "ftplib.",
+    "shutil.",
+    "code.__new__",
+    "os.symlink",
+    "os.link",
+    "os.chmod",
+    "os.rename",
+    "webbrowser.",
+)
 
 
 def members(data: bytes) -> tuple[Config, bytes]:
@@ -80,9 +99,19 @@ def honest_models() -> Iterator[tuple[str, Any, tuple[int, ...]]]:
         ),
         (3, 4),
     )
-    yield "images", keras.Sequential([
-        keras.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="tanh"), layers.AveragePooling2D(2),
-        layers.Flatten(), layers.Dense(2)]), (2, 8, 8, 1)  # fmt: skip
+    yield (
+        "images",
+        keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                layers.Conv2D(2, 3, activation="tanh"),
+                layers.AveragePooling2D(2),
+                layers.Flatten(),
+                layers.Dense(2),
+            ]
+        ),
+        (2, 8, 8, 1),
+    )
     s = keras.Input((5, 3))
     h = layers.Bidirectional(layers.LSTM(2, return_sequences=True))(s)
     h = layers.MultiHeadAttention(2, 2)(h, h)
@@ -155,8 +184,16 @@ def hostile_configs(base: Config) -> Iterator[tuple[str, Any]]:
         "text vectorization",
         with_layer(stock_object("keras.layers", "TextVectorization", {"vocabulary": "/etc/passwd"})),
     )
-    yield "wrapped lambda", with_layer(stock_object("keras.layers", "TimeDistributed", {
-        "name": "t", "layer": stock_object("keras.layers", "Lambda", {"function": function})}))  # fmt: skip
+    yield (
+        "wrapped lambda",
+        with_layer(
+            stock_object(
+                "keras.layers",
+                "TimeDistributed",
+                {"name": "t", "layer": stock_object("keras.layers", "Lambda", {"function": function})},
+            )
+        ),
+    )
     yield "operation with a function", with_layer(stock_object("keras.src.ops.core", "Map", {"function": function}))
     yield "while loop", with_layer(stock_object("keras.src.ops.core", "WhileLoop", {"cond": "exec", "body": "exec"}))
     yield (

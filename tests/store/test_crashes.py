@@ -12,7 +12,6 @@ import pytest
 
 from fallline.errors import RunFolderError
 from fallline.store.folder import RunFolder
-
 from tests.store import harness
 
 

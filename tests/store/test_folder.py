@@ -182,7 +182,7 @@ def test_versions_and_other_peoples_manifests_are_told_apart(tmp_path: Path) -> 
     path = filled(tmp_path / "run")
     given = json.loads((path / "manifest.json").read_bytes())
     (path / "manifest.json").write_text(json.dumps({**given, "version": 2}))
-    with pytest.raises(RunFolderError, match="version 2.*newer fallline"):
+    with pytest.raises(RunFolderError, match=r"version 2.*newer fallline"):
         RunFolder.open(path)
     (path / "manifest.json").write_text(json.dumps({"name": "a web app"}))
     with pytest.raises(RunFolderError, match="not a manifest of fallline"):

@@ -13,6 +13,8 @@ import pytest
 
 from tests.store import harness
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

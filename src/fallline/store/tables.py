@@ -52,7 +52,7 @@ def trace_to_parquet(trace: Trace) -> bytes:
         for field in schema
     ]
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd", store_schema=False)
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
     return out.getvalue()
 
 
