@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 import weakref
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +21,10 @@ __all__ = ["LOCK_NAME", "FolderLock", "Writer", "read_writer"]
 LOCK_NAME = ".fallline.lock"
 
 _MAX_LOCK_BYTES = 4096
-# A lock file may vanish between open and flock when its holder finishes; each try then starts afresh.
+# A lock may have no living holder for a moment: its file is not signed yet, or vanishes as its holder finishes, or a
+# child that was forked from a killed holder has not closed its copy yet.
 _TRIES = 100
+_PAUSE = 0.02  # seconds
 
 
 @dataclass(frozen=True)
@@ -103,19 +106,17 @@ class FolderLock:
                     if _same_file(descriptor, path):
                         break
                 except BlockingIOError:
-                    os.close(descriptor)
-                    raise RunFolderError(
-                        f"{self._folder} is being written by {read_writer(self._folder) or Writer()}. "
-                        "Wait until it has finished, stop it, or choose another run folder."
-                    ) from None
+                    writer = read_writer(self._folder)
+                    if writer is not None and writer.alive:
+                        os.close(descriptor)
+                        raise self._busy(writer) from None
+                    time.sleep(_PAUSE)
                 except BaseException:
                     os.close(descriptor)
                     raise
                 os.close(descriptor)
             else:
-                raise RunFolderError(
-                    f"{self._folder} is contended by several writers. Try again, or choose another run folder."
-                )
+                raise self._busy(read_writer(self._folder) or Writer())
         except OSError as error:
             raise atomic.explain(error, self._folder) from error
         self._descriptor, self._owner = descriptor, os.getpid()
@@ -130,6 +131,12 @@ class FolderLock:
         with contextlib.suppress(OSError):
             os.unlink(self._folder / LOCK_NAME)
         self._drop()
+
+    def _busy(self, writer: Writer) -> RunFolderError:
+        return RunFolderError(
+            f"{self._folder} is being written by {writer}. "
+            "Wait until it has finished, stop it, or choose another run folder."
+        )
 
     def _sign(self) -> None:
         """Say who holds the lock; a full disk must not prevent the work, so the note may be missing."""
