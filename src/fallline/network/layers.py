@@ -10,9 +10,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import keras
-import numpy as np
 
 from fallline.network.random import keep_mask, standard_normal
+from fallline.network.waves import cosine_of_turns
 
 __all__ = ["MaskDropout", "PeriodicEmbedding", "RandomLayer", "Scale", "WhiteNoise"]
 
@@ -94,7 +94,7 @@ class PeriodicEmbedding(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """(B, d) -> (B, d + m r)."""
-        waves = jnp.cos(2.0 * np.pi * (x[:, : self.numbers, None] * self.frequency.value + self.phase.value))
+        waves = cosine_of_turns(x[:, : self.numbers, None] * self.frequency.value + self.phase.value)
         new = jnp.einsum("bmk,mkr->bmr", waves, self.mix.value) + self.offset.value
         return jnp.concatenate([x, new.reshape(x.shape[0], -1)], axis=-1)
 
