@@ -40,18 +40,47 @@ __all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine"]
 # Findings of equal severity are ranked in this order.
 CAUSAL_ORDER: tuple[str, ...] = (
     # the data
-    "missing-values", "suspect-labels", "inputs-not-scaled", "targets-not-scaled", "not-shuffled",
+    "missing-values",
+    "suspect-labels",
+    "inputs-not-scaled",
+    "targets-not-scaled",
+    "not-shuffled",
     # the model as it was written
-    "output-loss-mismatch", "targets-out-of-range", "no-nonlinearity", "symmetric-units", "bad-initial-scale",
-    "batch-size-unsuited", "batch-norm-with-dropout", "over-regularised", "capacity-unsuited", "inputs-correlated",
+    "output-loss-mismatch",
+    "targets-out-of-range",
+    "no-nonlinearity",
+    "symmetric-units",
+    "bad-initial-scale",
+    "batch-size-unsuited",
+    "batch-norm-with-dropout",
+    "over-regularised",
+    "capacity-unsuited",
+    "inputs-correlated",
     # the optimisation
-    "divergence", "exploding-gradients", "learning-rate-too-high", "learning-rate-too-low", "vanishing-gradients",
-    "saturated-units", "dead-relu", "layer-not-learning", "ill-conditioned",
+    "divergence",
+    "exploding-gradients",
+    "learning-rate-too-high",
+    "learning-rate-too-low",
+    "vanishing-gradients",
+    "saturated-units",
+    "dead-relu",
+    "layer-not-learning",
+    "ill-conditioned",
     # what the curves show
-    "oscillation", "underfit-flat", "underfit-stopped-early", "plateau", "no-skill", "overfit",
-    "unrepresentative-training-set", "unrepresentative-validation-set", "class-imbalance",
+    "oscillation",
+    "underfit-flat",
+    "underfit-stopped-early",
+    "plateau",
+    "overfit",
+    "unrepresentative-training-set",
+    "unrepresentative-validation-set",
+    "class-imbalance",
+    "no-skill",
     # over many runs, and remarks
-    "validation-overfitted", "high-variance-over-seeds", "best-value-on-border", "good-fit",
+    "validation-overfitted",
+    "high-variance-over-seeds",
+    "best-value-on-border",
+    "good-fit",
 )
 
 _CURVES = frozenset({"divergence", "oscillation", "underfit-flat", "underfit-stopped-early", "no-skill"})
@@ -61,10 +90,18 @@ _CURVES = frozenset({"divergence", "oscillation", "underfit-flat", "underfit-sto
 EXPLAINS: Mapping[str, frozenset[str]] = {
     "inputs-not-scaled": _CURVES | {"unrepresentative-validation-set"},
     "output-loss-mismatch": _CURVES,
-    "divergence": frozenset({"oscillation", "underfit-flat", "no-skill", "overfit", "unrepresentative-training-set",
-                             "unrepresentative-validation-set"}),
-    "oscillation": frozenset({"unrepresentative-validation-set", "underfit-stopped-early"}),
-    "underfit-flat": frozenset({"no-skill", "oscillation", "unrepresentative-validation-set"}),
+    "divergence": frozenset(
+        {
+            "oscillation",
+            "underfit-flat",
+            "no-skill",
+            "overfit",
+            "unrepresentative-training-set",
+            "unrepresentative-validation-set",
+        }
+    ),
+    "oscillation": frozenset({"unrepresentative-validation-set", "underfit-stopped-early", "underfit-flat", "no-skill"}),
+    "underfit-flat": frozenset({"no-skill", "unrepresentative-validation-set"}),
     "underfit-stopped-early": frozenset({"no-skill"}),
     "overfit": frozenset({"no-skill", "unrepresentative-validation-set", "unrepresentative-training-set"}),
     "unrepresentative-training-set": frozenset({"no-skill", "unrepresentative-validation-set"}),
@@ -150,9 +187,13 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
             missing = rule.missing(statistics)
             if missing:
                 words = " and ".join(STATISTICS[statistic] for statistic in missing[:2])
-                not_examined[name] = f"not known: {words}" + (" (before training)" if before and _needs_curve(missing) else "")
+                not_examined[name] = f"not known: {words}" + (
+                    " (before training)" if before and _needs_curve(missing) else ""
+                )
             elif seen < rule.symptom.min_epochs:
-                not_examined[name] = f"too short: {seen} epochs with a finite training loss, {rule.symptom.min_epochs} needed"
+                not_examined[name] = (
+                    f"too short: {seen} epochs with a finite training loss, {rule.symptom.min_epochs} needed"
+                )
             else:
                 examined.append(name)
                 findings.extend(rule(statistics))
@@ -177,9 +218,9 @@ def rank(findings: Sequence[Finding]) -> tuple[Finding, ...]:
                 explained_by.setdefault(symptom, explained_by.get(cause, cause))
     folded: list[Finding] = []
     for finding in findings:
-        cause = explained_by.get(finding.symptom)
-        if cause is not None:
-            finding = replace(finding, severity="note", cause=f"Probably a consequence of {cause}; cure that first.")
+        source = explained_by.get(finding.symptom)
+        if source is not None:
+            finding = replace(finding, severity="note", cause=f"Probably a consequence of {source}; cure that first.")
         else:
             took = [worrying[s].severity for s, c in explained_by.items() if c == finding.symptom]
             worst = max([finding.severity, *took], key=SEVERITIES.index)
@@ -233,8 +274,22 @@ def _from_history(history: Any, curves: Mapping[str, Any]) -> dict[str, Any]:
 def _from_run(run: Run) -> dict[str, Any]:
     found = trace_statistics(run.trace)
     facts = run.facts
-    for name in ("best_epoch", "stopped_epoch", "planned_epochs", "restored", "n_train", "n_validation", "n_features",
-                 "class_counts", "target_min", "target_max", "target_sd", "target_width", "reference_loss", "batch_size"):
+    for name in (
+        "best_epoch",
+        "stopped_epoch",
+        "planned_epochs",
+        "restored",
+        "n_train",
+        "n_validation",
+        "n_features",
+        "class_counts",
+        "target_min",
+        "target_max",
+        "target_sd",
+        "target_width",
+        "reference_loss",
+        "batch_size",
+    ):
         if facts.get(name) is not None and name in STATISTICS:
             found[name] = facts[name]
     kind = facts.get("kind")
@@ -247,6 +302,10 @@ def _from_run(run: Run) -> dict[str, Any]:
         found["class_counts"] = dict(run.summary.class_counts)
     _loss_of_run(run, found)
     _inputs_of_run(facts, found)
+    if run.preparation is None and run.model is not None:
+        found |= model_statistics(run.model) | {
+            k: v for k, v in compiled_statistics(run.model).items() if k not in found
+        }
     if run.scores:
         found["model_scores"] = tuple(score for score in run.scores if score.who == "model")
         found["baseline_scores"] = tuple(score for score in run.scores if score.who != "model") or None
@@ -319,7 +378,9 @@ def _class_recall(run: Run) -> dict[str, float]:
     if held is None or kind not in ("binary", "multiclass"):
         return {}
     prediction = np.asarray(held.prediction)
-    named = prediction.argmax(axis=1) if prediction.ndim == 2 and prediction.shape[1] > 1 else prediction.reshape(-1) >= 0.5
+    named = (
+        prediction.argmax(axis=1) if prediction.ndim == 2 and prediction.shape[1] > 1 else prediction.reshape(-1) >= 0.5
+    )
     y = np.asarray(held.y).reshape(-1).astype(int)
     classes = list(run.facts.get("classes") or sorted(set(y.tolist())))
     return {str(label): float(np.mean(named[y == i] == i)) for i, label in enumerate(classes) if (y == i).any()}

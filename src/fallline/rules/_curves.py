@@ -48,7 +48,7 @@ def smooth(values: np.ndarray) -> np.ndarray:
     width = max(3, int(len(values) * _SMOOTH_SHARE) | 1)
     if len(values) < width:
         return values
-    padded = np.pad(values, width // 2, mode="edge")
+    padded = np.pad(values, width // 2, mode="reflect")
     found: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
     return found
 

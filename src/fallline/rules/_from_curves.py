@@ -28,14 +28,20 @@ _EPOCHS = ("epoch", "epochs")
 
 
 def _aliases() -> dict[str, str]:
-    table = {name: "learning_rate" for name in _RATES} | {"running_loss": "running_loss"}
+    table = dict.fromkeys(_RATES, "learning_rate") | {"running_loss": "running_loss"}
     for prefixes, ours in ((_TRAIN, ""), (_HELD, "val_")):
         for prefix in prefixes:
             table[f"{prefix}loss"] = table[f"{prefix}loss_epoch"] = f"{ours}loss"
             for accuracy in _ACCURACIES:
                 table[f"{prefix}{accuracy}"] = table[f"{prefix}{accuracy}_epoch"] = f"{ours}accuracy"
-    for words, ours in (("loss_train", "loss"), ("loss_training", "loss"), ("loss_val", "val_loss"),
-                        ("loss_valid", "val_loss"), ("loss_validation", "val_loss"), ("loss_test", "val_loss")):
+    for words, ours in (
+        ("loss_train", "loss"),
+        ("loss_training", "loss"),
+        ("loss_val", "val_loss"),
+        ("loss_valid", "val_loss"),
+        ("loss_validation", "val_loss"),
+        ("loss_test", "val_loss"),
+    ):
         table[words] = ours
     return table
 
@@ -54,11 +60,19 @@ def _numbers(values: Any, name: str) -> np.ndarray:
         raise DataError(f"The curve {name!r} holds a value that is not a number ({problem}).") from None
 
 
+def _without_tail(values: Any) -> Any:
+    """Leave out the empty entries after the last value: a gap there is not a loss that became NaN."""
+    kept = list(np.asarray(values, object).reshape(-1))
+    while kept and kept[-1] is None:
+        kept.pop()
+    return kept
+
+
 def curves_from_columns(columns: Mapping[Any, Any]) -> dict[str, np.ndarray]:
     """Return the known curves among named columns, each (epochs,), ordered by an epoch column if there is one.
 
-    A validation curve that was recorded every k-th epoch (Keras' ``validation_freq``) is put at those epochs; rows
-    that share an epoch (PyTorch Lightning logs training and validation on different rows) are joined.
+    A validation curve that was recorded every k-th epoch (Keras' ``validation_freq``) is put at those epochs;
+    rows that share an epoch (PyTorch Lightning logs training and validation on different rows) are joined.
 
     Raises:
         InputError: no column is a training loss, or a value is not a number.
@@ -70,11 +84,12 @@ def curves_from_columns(columns: Mapping[Any, Any]) -> dict[str, np.ndarray]:
         if key in _EPOCHS:
             epoch = _numbers(values, str(name))
         elif key in ALIASES and ALIASES[key] not in found:
-            found[ALIASES[key]] = _numbers(values, str(name))
+            ours = ALIASES[key]
+            found[ours] = _numbers(values if ours.startswith("val_") else _without_tail(values), str(name))
     if not any(len(found.get(name, ())) for name in ("loss", "running_loss")):
         raise InputError(
-            f"There is no training loss among the columns {', '.join(map(repr, map(str, columns))) or '(none)'}. Name it "
-            "'loss' or 'train_loss' (and the validation loss 'val_loss')."
+            f"There is no training loss among the columns {', '.join(map(repr, map(str, columns))) or '(none)'}. Name "
+            "it 'loss' or 'train_loss' (and the validation loss 'val_loss')."
         )
     length = max(len(curve) for name, curve in found.items() if not name.startswith("val_"))
     if epoch is not None and len(epoch) >= length and np.isfinite(epoch).all():
@@ -205,9 +220,10 @@ def keep(found: dict[str, Any], pairs: Sequence[tuple[float, float]] = ()) -> No
         found: changed in place; ``reference_loss``, ``initial_loss``, ``restored`` and ``best_epoch`` are used.
         pairs: (loss, val_loss) at the kept epoch of each member, when they are known one by one.
     """
-    loss, held = found.get("loss"), found.get("val_loss")
+    loss: np.ndarray | None = found.get("loss")
+    held: np.ndarray | None = found.get("val_loss")
     first = [c[np.isfinite(c)][0] for c in (found.get("running_loss"), loss) if c is not None and np.isfinite(c).any()]
-    if not first:
+    if loss is None or not first:
         return
     found["start_loss"] = float(found.get("reference_loss") or found.get("initial_loss") or first[0])
     if held is None or not np.isfinite(held).any():

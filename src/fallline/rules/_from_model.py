@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from fallline.errors import DataError
-from fallline.rules._statistics import CROSS_ENTROPIES, QUANTITY_LOSSES, canonical_loss, input_statistics, target_statistics
+from fallline.rules._statistics import (
+    CROSS_ENTROPIES,
+    QUANTITY_LOSSES,
+    canonical_loss,
+    input_statistics,
+    target_statistics,
+)
 
 __all__ = [
     "compiled_statistics",
@@ -26,7 +33,15 @@ MOST_CLASSES = 100
 
 _SHAPERS = ("Flatten", "Reshape", "Permute")
 _SCALERS = ("Normalization", "Rescaling")
-_PASSED = ("InputLayer", "Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D")
+_PASSED = (
+    "InputLayer",
+    "Dropout",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+)
 _STANDARDISERS = ("BatchNormalization", "LayerNormalization")
 _AFTER_OUTPUT = ("Dropout", "Reshape", "Flatten", "Identity")
 _ACTIVATION_LAYERS = {"Softmax": "softmax", "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU": "prelu"}
@@ -84,8 +99,12 @@ def model_statistics(model: Any) -> dict[str, Any]:
     layers = getattr(model, "layers", None)
     if layers:
         found["layers"] = [
-            {"name": str(getattr(layer, "name", "")), "class": _kind(layer), "activation": _activation(layer),
-             "units": getattr(layer, "units", None)}
+            {
+                "name": str(getattr(layer, "name", "")),
+                "class": _kind(layer),
+                "activation": _activation(layer),
+                "units": getattr(layer, "units", None),
+            }
             for layer in _flat(layers)
         ]
     output = _output_layer(model)
@@ -139,7 +158,10 @@ def compiled_statistics(model: Any) -> dict[str, Any]:
     config = read() if callable(read) and getattr(model, "compiled", False) else None
     metrics = (config or {}).get("metrics") or ()
     if isinstance(metrics, (list, tuple)):
-        names = [m if isinstance(m, str) else (m.get("config", {}).get("name") if isinstance(m, Mapping) else None) for m in metrics]
+        names = [
+            m if isinstance(m, str) else (m.get("config", {}).get("name") if isinstance(m, Mapping) else None)
+            for m in metrics
+        ]
         found["metric_names"] = [str(name) for name in names if name]
     optimizer = getattr(model, "optimizer", None)
     return found | optimizer_statistics(optimizer)
@@ -152,10 +174,8 @@ def optimizer_statistics(optimizer: Any) -> dict[str, Any]:
     if isinstance(optimizer, str):
         return {"optimizer_name": optimizer.lower()}
     found: dict[str, Any] = {"optimizer_name": type(optimizer).__name__.lower()}
-    try:
+    with contextlib.suppress(AttributeError, TypeError, ValueError):  # a schedule is not one number
         found["learning_rate"] = float(optimizer.learning_rate)
-    except (AttributeError, TypeError, ValueError):
-        pass
     return found
 
 
@@ -235,10 +255,8 @@ def _array(values: Any) -> np.ndarray | None:
         return None  # several inputs
     array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
     if array.dtype.kind == "O":
-        try:
+        with contextlib.suppress(TypeError, ValueError):  # labels in words stay as they are
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            pass
     return array if array.ndim >= 1 else None
 
 
@@ -252,11 +270,12 @@ def _target_facts(y: np.ndarray, loss_name: str | None, metrics: list[str]) -> d
         found.pop("target_width")
         found.pop("target_is_one_hot", None)
         return found
-    kind = _problem_kind(found, y, loss_name, metrics)
-    if kind is not None:
-        found["problem_kind"] = kind
-    if kind in ("binary", "multiclass"):
-        labels = y.argmax(axis=1) if found["target_width"] > 1 else y.reshape(-1)[np.isfinite(y.reshape(-1).astype(float))]
+    guess = _problem_kind(found, y, loss_name, metrics)
+    if guess is not None:
+        found["problem_kind"] = guess
+    if guess in ("binary", "multiclass"):
+        flat = y.reshape(-1)
+        labels = y.argmax(axis=1) if found["target_width"] > 1 else flat[np.isfinite(flat.astype(np.float64))]
         values, counts = np.unique(labels, return_counts=True)
         found["class_counts"] = {f"{v:g}": int(n) for v, n in zip(values.tolist(), counts.tolist(), strict=True)}
     return found

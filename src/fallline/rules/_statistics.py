@@ -95,8 +95,15 @@ def canonical_loss(name: str) -> str:
     >>> canonical_loss("MeanSquaredError"), canonical_loss("BinaryCrossentropy")
     ('mse', 'binary_crossentropy')
     """
-    spelled = "".join(f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower()
-                      for i, c in enumerate(name)).replace("-", "_").replace(" ", "_").replace("__", "_")
+    spelled = (
+        "".join(
+            f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower()
+            for i, c in enumerate(name)
+        )
+        .replace("-", "_")
+        .replace(" ", "_")
+        .replace("__", "_")
+    )
     return _LOSS_ALIASES.get(spelled, spelled)
 
 

@@ -62,11 +62,11 @@ def examine(
         alone = members <= 1
         who = "The loss" if alone else f"The loss of {lost_members} of {members} networks"
         before = values[epochs < lost_at]
-        level = f" after {before[-1]:.4g} the epoch before" if alone and len(before) else ""
+        tail = f", after {before[-1]:.4g} the epoch before" if alone and len(before) else ""
         yield SYMPTOM.finding(
             "serious" if 2 * lost_members >= members else "warning",
             1.0,
-            f"{who} stopped being a finite number at epoch {lost_at}{level}.",
+            f"{who} stopped being a finite number at epoch {lost_at}{tail}.",
             evidence={"epoch": lost_at, "networks_lost": lost_members, "networks": members},
             cause=CAUSE,
             treatments=TREATMENTS,
@@ -87,7 +87,12 @@ def examine(
         0.98 if level > EXPLODED * start else 0.85,
         f"The training loss grew from {low:.4g} at best to {level:.4g} at the end; from epoch {epoch} on it stays "
         f"above {max(GROWTH * abs(low), ABOVE_START * start):.4g}.",
-        evidence={"lowest_loss": low, "final_loss": level, "growth": level / abs(low) if low else float("inf"), "epoch": epoch},
+        evidence={
+            "lowest_loss": low,
+            "final_loss": level,
+            "growth": level / max(abs(low), np.finfo(float).tiny),
+            "epoch": epoch,
+        },
         cause=CAUSE,
         treatments=TREATMENTS,
         epoch=epoch,

@@ -50,6 +50,7 @@ def examine(
 ) -> Iterator[Finding]:
     """Yield a finding when any input is large, or all of them are tiny."""
     mean, sd = np.asarray(input_mean, np.float64).reshape(-1), np.asarray(input_sd, np.float64).reshape(-1)
+    mean, sd = mean[: len(sd)], sd[: len(mean)]
     size = np.sqrt(mean**2 + sd**2)
     size = np.where(np.isfinite(size), size, 0.0)
     if not len(size) or not size.any():
@@ -62,7 +63,10 @@ def examine(
         "inputs_beyond_limit": int((size > LARGE).sum()),
         "inputs": len(size),
     }
-    treatments = ("scale the inputs to mean 0 and sd 1 on the training rows", "put a Normalization layer in front and adapt it")
+    treatments = (
+        "scale the inputs to mean 0 and sd 1 on the training rows",
+        "put a Normalization layer in front and adapt it",
+    )
     if size[where] > LARGE:
         yield SYMPTOM.finding(
             "serious" if size[where] > HUGE else "warning",

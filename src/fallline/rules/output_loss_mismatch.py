@@ -86,11 +86,19 @@ def _constant_output(f: _Facts) -> Iterator[_Fault]:
     if f.units != 1:
         return
     if f.activation == "softmax":
-        yield _Fault("serious", 1.0, "The output is one softmax unit: it is 1 for every input, whatever the weights.",
-                     "use one sigmoid unit with binary_crossentropy, or one softmax unit per class")
+        yield _Fault(
+            "serious",
+            1.0,
+            "The output is one softmax unit: it is 1 for every input, whatever the weights.",
+            "use one sigmoid unit with binary_crossentropy, or one softmax unit per class",
+        )
     elif f.loss in ("categorical_crossentropy", "sparse_categorical_crossentropy"):
-        yield _Fault("serious", 1.0, f"The loss {f.loss} compares classes, but the output has one unit: the loss is "
-                     "constant.", "use one sigmoid unit with binary_crossentropy, or one softmax unit per class")
+        yield _Fault(
+            "serious",
+            1.0,
+            f"The loss {f.loss} compares classes, but the output has one unit: the loss is constant.",
+            "use one sigmoid unit with binary_crossentropy, or one softmax unit per class",
+        )
 
 
 def _activation_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
@@ -98,22 +106,43 @@ def _activation_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
         return
     right = "sigmoid" if f.loss == "binary_crossentropy" else "softmax"
     if f.from_logits and f.activation in PROBABILITIES:
-        yield _Fault("serious", 0.95, f"The loss {f.loss} expects logits (from_logits=True), but the output is a "
-                     f"{f.activation}: it is squashed twice.", f"use a linear output, or from_logits=False with {right}")
+        yield _Fault(
+            "serious",
+            0.95,
+            f"The loss {f.loss} expects logits (from_logits=True), but the output is a "
+            f"{f.activation}: it is squashed twice.",
+            f"use a linear output, or from_logits=False with {right}",
+        )
     elif f.from_logits and f.activation != "linear":
-        yield _Fault("serious", 0.85, f"The loss {f.loss} expects logits, but the output unit is {f.activation}, which "
-                     "cannot take every value.", "use a linear output")
+        yield _Fault(
+            "serious",
+            0.85,
+            f"The loss {f.loss} expects logits, but the output unit is {f.activation}, which cannot take every value.",
+            "use a linear output",
+        )
     elif f.from_logits is False and f.activation not in PROBABILITIES:
-        yield _Fault("serious", 0.95, f"The loss {f.loss} expects probabilities, but the output is {f.activation}: "
-                     "values outside (0, 1) are clipped and give no gradient.",
-                     f"use {right} as the output activation, or from_logits=True with a linear output")
+        yield _Fault(
+            "serious",
+            0.95,
+            f"The loss {f.loss} expects probabilities, but the output is {f.activation}: "
+            "values outside (0, 1) are clipped and give no gradient.",
+            f"use {right} as the output activation, or from_logits=True with a linear output",
+        )
     elif right == "softmax" and f.activation in ("sigmoid", "hard_sigmoid") and f.units != 1:
-        yield _Fault("warning", 0.9, f"The output is {f.activation} under {f.loss}, which expects one distribution over "
-                     "the classes: the units are not compared with each other.",
-                     "use softmax as the output activation (or binary_crossentropy, if a row can have several labels)")
+        yield _Fault(
+            "warning",
+            0.9,
+            f"The output is {f.activation} under {f.loss}, which expects one distribution over "
+            "the classes: the units are not compared with each other.",
+            "use softmax as the output activation (binary_crossentropy, if a row can have several labels)",
+        )
     elif right == "sigmoid" and f.activation == "softmax" and f.kind == "multilabel":
-        yield _Fault("serious", 0.9, "A row can have several labels here, but softmax forces the outputs to sum to 1.",
-                     "use sigmoid as the output activation")
+        yield _Fault(
+            "serious",
+            0.9,
+            "A row can have several labels here, but softmax forces the outputs to sum to 1.",
+            "use sigmoid as the output activation",
+        )
 
 
 def _targets_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
@@ -121,14 +150,28 @@ def _targets_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
         return
     if f.loss == "sparse_categorical_crossentropy":
         if f.one_hot:
-            yield _Fault("serious", 0.95, "sparse_categorical_crossentropy expects one class number per row, but the "
-                         "targets are one-hot.", "use categorical_crossentropy")
+            yield _Fault(
+                "serious",
+                0.95,
+                "sparse_categorical_crossentropy expects one class number per row, but the targets are one-hot.",
+                "use categorical_crossentropy",
+            )
         elif f.low < 0 or f.whole is False:
-            yield _Fault("serious", 0.95, f"sparse_categorical_crossentropy expects class numbers 0, 1, 2, ..., but the "
-                         f"targets run from {f.low:.4g} to {f.high:.4g}.", "number the classes from 0")
+            yield _Fault(
+                "serious",
+                0.95,
+                f"sparse_categorical_crossentropy expects class numbers 0, 1, 2, ..., but the "
+                f"targets run from {f.low:.4g} to {f.high:.4g}.",
+                "number the classes from 0",
+            )
         elif f.units is not None and 1 < f.units <= f.high:
-            yield _Fault("serious", 1.0, f"The largest class number is {f.high:.0f}, but the output has only {f.units} "
-                         f"units (classes 0 to {f.units - 1}).", f"use {int(f.high) + 1} output units")
+            yield _Fault(
+                "serious",
+                1.0,
+                f"The largest class number is {f.high:.0f}, but the output has only {f.units} "
+                f"units (classes 0 to {f.units - 1}).",
+                f"use {int(f.high) + 1} output units",
+            )
         return
     if f.low < -ROUNDING or f.high > 1 + ROUNDING:
         if f.loss == "categorical_crossentropy" and f.width == 1 and f.whole:
@@ -137,46 +180,74 @@ def _targets_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
         if f.whole is False:
             words = "use mse with a linear output, for the targets are quantities"
         elif f.low >= 0:
-            words = "use sparse_categorical_crossentropy with one softmax unit per class, if these are classes, else mse"
-        yield _Fault("serious", 0.95, f"{f.loss} expects targets between 0 and 1, but they run from {f.low:.4g} to "
-                     f"{f.high:.4g}.", words)
+            words = (
+                "use sparse_categorical_crossentropy with one softmax unit per class, if these are classes, else mse"
+            )
+        yield _Fault(
+            "serious",
+            0.95,
+            f"{f.loss} expects targets between 0 and 1, but they run from {f.low:.4g} to {f.high:.4g}.",
+            words,
+        )
 
 
 def _width(f: _Facts) -> Iterator[_Fault]:
     if f.units is None or f.width is None or f.loss == "sparse_categorical_crossentropy":
         return
     if f.loss == "categorical_crossentropy" and f.width == 1 and f.units > 1 and f.whole:
-        yield _Fault("serious", 0.98, f"The targets are class numbers (one column), but categorical_crossentropy expects "
-                     f"one column per class ({f.units}).", "use sparse_categorical_crossentropy, or one-hot targets")
+        yield _Fault(
+            "serious",
+            0.98,
+            f"The targets are class numbers (one column), but categorical_crossentropy expects "
+            f"one column per class ({f.units}).",
+            "use sparse_categorical_crossentropy, or one-hot targets",
+        )
     elif f.width != f.units and f.loss in (*CROSS_ENTROPIES, *QUANTITY_LOSSES):
-        yield _Fault("serious", 0.95, f"The output has {f.units} units, but the targets have {f.width} "
-                     f"column{'s' if f.width > 1 else ''}: the loss cannot compare them one by one.",
-                     f"use {f.width} output unit{'s' if f.width > 1 else ''}")
+        yield _Fault(
+            "serious",
+            0.95,
+            f"The output has {f.units} units, but the targets have {f.width} "
+            f"column{'s' if f.width > 1 else ''}: the loss cannot compare them one by one.",
+            f"use {f.width} output unit{'s' if f.width > 1 else ''}",
+        )
 
 
 def _quantities(f: _Facts) -> Iterator[_Fault]:
     """Yield what is wrong with an output under mse and its kin."""
     if f.loss not in QUANTITY_LOSSES or (f.units == 1 and f.activation == "softmax"):
         return
-    if f.kind in CLASS_KINDS:
+    if f.kind in CLASS_KINDS and not (f.kind == "multilabel" and f.activation not in PROBABILITIES):
         if f.activation in PROBABILITIES:
-            yield _Fault("note", 0.8, f"The loss {f.loss} is used for classes; cross-entropy learns faster where the "
-                         "network is sure and wrong.", "use cross-entropy")
+            yield _Fault(
+                "note",
+                0.8,
+                f"The loss {f.loss} is used for classes; cross-entropy learns faster where the "
+                "network is sure and wrong.",
+                "use cross-entropy",
+            )
         else:
-            yield _Fault("warning", 0.7, f"The targets look like classes, but a {f.activation} output under {f.loss} "
-                         "treats them as quantities.",
-                         "use sigmoid with binary_crossentropy, or softmax with (sparse_)categorical_crossentropy")
+            yield _Fault(
+                "warning",
+                0.7,
+                f"The targets look like classes, but a {f.activation} output under {f.loss} treats them as quantities.",
+                "use sigmoid with binary_crossentropy, or softmax with (sparse_)categorical_crossentropy",
+            )
     if f.low is None or f.high is None or f.activation not in RANGES:
         return
     bottom, top = RANGES[f.activation]
     margin = ROUNDING * max(abs(f.low), abs(f.high), 1.0)
     if f.low < bottom - margin or f.high > top + margin:
-        yield _Fault("serious", 0.97, f"The targets run from {f.low:.4g} to {f.high:.4g}, but a {f.activation} output "
-                     f"can only take values from {bottom:.4g} to {top:.4g}.",
-                     "use a linear output, or scale the targets into the output's range")
+        yield _Fault(
+            "serious",
+            0.97,
+            f"The targets run from {f.low:.4g} to {f.high:.4g}, but a {f.activation} output "
+            f"can only take values from {bottom:.4g} to {top:.4g}.",
+            "use a linear output, or scale the targets into the output's range",
+        )
     elif f.activation == "softmax" and f.kind in ("regression", "multioutput"):
-        yield _Fault("serious", 0.9, "The outputs of a softmax sum to 1, but the targets are quantities.",
-                     "use a linear output")
+        yield _Fault(
+            "serious", 0.9, "The outputs of a softmax sum to 1, but the targets are quantities.", "use a linear output"
+        )
 
 
 CHECKS = (_constant_output, _activation_under_cross_entropy, _targets_under_cross_entropy, _width, _quantities)

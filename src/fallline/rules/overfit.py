@@ -46,12 +46,35 @@ LOST_HALF = 0.5
 # A validation loss back at this share of where it started has lost all it had learned.
 ALL_LOST = 0.9
 
+# Never below 98 % of the loss of a constant prediction on validation rows, yet below 90 % of it on training rows.
+NO_GAIN = 0.98
+LEARNED = 0.9
+
 TREATMENTS = (
     "stop early and restore the weights of the best epoch",
     "add weight decay or dropout",
     "use a smaller network",
     "get more training rows",
 )
+
+
+def _by_heart(epoch: int, low: float, end: float, reference: float) -> Finding:
+    return SYMPTOM.finding(
+        "serious",
+        0.95,
+        f"The validation loss never became better than {low:.4g} (epoch {epoch}), where always predicting the same "
+        f"gives {reference:.4g}; the training loss fell to {end:.4g}: what was learned was learned by heart.",
+        evidence={
+            "best_epoch": epoch,
+            "val_loss_at_best": low,
+            "constant_prediction_loss": reference,
+            "final_loss": end,
+        },
+        cause="The inputs say nothing about the target, the labels are shuffled or wrong, or validation rows are drawn "
+        "differently.",
+        treatments=("check that inputs and labels belong together", *TREATMENTS[1:]),
+        epoch=epoch,
+    )
 
 
 def examine(
@@ -62,6 +85,7 @@ def examine(
     kept_val_loss: float,
     restored: bool = False,
     n_validation: int | None = None,
+    reference_loss: float | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding when the kept weights lie past the best epoch, or the best epoch was overfitted already."""
     at, held = finite(val_loss)
@@ -72,6 +96,9 @@ def examine(
     where = int(np.argmin(calm))
     epoch, low, last = int(at[where]), float(calm[where]), end_level(held)
     rise, noise = last - low, jitter(held)
+    if reference_loss is not None and low > NO_GAIN * reference_loss and end_level(values) < LEARNED * reference_loss:
+        yield _by_heart(epoch, low, end_level(values), reference_loss)
+        return
     learned = drop_scale(start_loss, low)
     if rise < max(REAL_RISE * abs(low), RISE_OF_LEARNED * learned, SIGNIFICANT * noise):
         return
@@ -109,8 +136,9 @@ def examine(
     yield SYMPTOM.finding(
         "warning",
         0.7,
-        f"The weights of epoch {epoch} were kept, before the validation loss rose; but even there {100 * lost:.0f} % of "
-        f"what was learned on the training rows fails on new ones (loss {kept_loss:.4g} against {kept_val_loss:.4g}).",
+        f"The weights of epoch {epoch} were kept, before the validation loss rose; but even there {100 * lost:.0f} % "
+        f"of what was learned on the training rows fails on new ones (loss {kept_loss:.4g} against "
+        f"{kept_val_loss:.4g}).",
         evidence=evidence | {"gap_at_kept": gap, "lost_share": lost},
         cause="The network is larger than this many rows can support, or the rows are too few.",
         treatments=TREATMENTS[1:],

@@ -63,10 +63,10 @@ def examine(
     drop = drop_scale(start_loss, last)
     fall, error = fall_at_end(values)
     learned = (start_loss - last) / abs(start_loss) if start_loss else 1.0
-    if fall < max(REAL_FALL * min(drop, abs(values[0] - last) or drop), SIGNIFICANT * error, REAL_GAIN * abs(last)):
-        if not (learned < REAL_GAIN and fall > SIGNIFICANT * error and fall > REAL_FALL * (values[0] - last) > 0):
-            return
-    if learned > GOOD_ENOUGH:
+    fallen = values[0] - last
+    falling = fall > SIGNIFICANT * error and fall > REAL_FALL * min(drop, fallen) > 0
+    # A network that has hardly left its start is judged by its slope alone: there the present loss is no yardstick.
+    if not falling or learned > GOOD_ENOUGH or (fall < REAL_GAIN * abs(last) and learned > REAL_GAIN):
         return
     if learning_rate is not None:
         rates = finite(np.atleast_1d(learning_rate))[1]

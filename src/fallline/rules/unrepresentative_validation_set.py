@@ -34,15 +34,23 @@ __all__ = ["SYMPTOM", "examine"]
 SYMPTOM = Symptom("S6", "unrepresentative-validation-set", "generalisation", ("after",), min_epochs=10)
 
 # Noise of the validation loss: as a share of what was learned, and as a multiple of the training loss's noise.
-NOISY = 0.05
+# Calibration: healthy runs had a share of at most 0.002, and multiples up to 11 only where that share was smaller yet.
+NOISY = 0.02
 NOISIER = 5.0
 # Easier: below half the training loss, by a tenth of what was learned, in four of five epochs of the second half.
 EASIER = 0.5
 EASIER_OF_LEARNED = 0.1
 PERSISTENT = 0.8
+# Two standard errors of the validation loss above this share of the starting loss: fewer than about 16 rows, and a
+# network that leaves much unexplained. (Where nearly all is explained, 12 rows are enough to see that.)
+TOO_UNCERTAIN = 0.4
 CHANCE = 2.0  # standard errors; a mean loss over n rows scatters by about loss / sqrt(n)
 
-TREATMENTS = ("use k-fold cross-validation", "keep more rows for validation", "shuffle the rows before they are split, or split them by class")
+TREATMENTS = (
+    "use k-fold cross-validation",
+    "keep more rows for validation",
+    "shuffle the rows before they are split, or split them by class",
+)
 
 
 def examine(
@@ -51,8 +59,9 @@ def examine(
     start_loss: float,
     loss_is_running: bool = False,
     n_validation: int | None = None,
+    members: int = 1,
 ) -> Iterator[Finding]:
-    """Yield a finding for a noisy validation loss, or for one that is too easy."""
+    """Yield a finding for a noisy validation loss, for one that is too easy, or for too few rows to tell."""
     _, values = finite(loss)
     _, held = finite(val_loss)
     if len(held) < SYMPTOM.min_epochs:
@@ -71,6 +80,20 @@ def examine(
             treatments=TREATMENTS,
         )
         return
+    if n_validation and members == 1:  # the members of an ensemble validate on different rows
+        level = float(np.median(held[len(held) // 2 :]))
+        uncertain = CHANCE * abs(level) / np.sqrt(n_validation)
+        if uncertain > TOO_UNCERTAIN * abs(start_loss) and abs(level) < 2 * abs(start_loss):
+            yield SYMPTOM.finding(
+                "warning",
+                0.6,
+                f"Only {n_validation} rows validate: their mean loss of {level:.3g} is uncertain by about "
+                f"{uncertain:.2g}, too much to choose by.",
+                evidence={"val_loss": level, "uncertainty": uncertain, **rows},
+                cause="The validation set has too few rows to judge by.",
+                treatments=TREATMENTS,
+            )
+            return
     if loss_is_running:
         return
     both = np.isfinite(loss[: len(val_loss)]) & np.isfinite(val_loss[: len(loss)])
