@@ -1,0 +1,412 @@
+"""The page: complete, inert, well-formed, small, and written wholly or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from fallline.errors import InputError
+from fallline.report import document, render, write_report
+from fallline.types import Diagnosis, HeldOut, Run, Score, Trace
+from tests.report.make_run import HOSTILE, MAKERS, long_names, make_run
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+ALLOWED = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "a",
+    "div",
+    "header",
+    "nav",
+    "main",
+    "footer",
+    "section",
+    "article",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "ol",
+    "ul",
+    "li",
+    "dl",
+    "dt",
+    "dd",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "span",
+    "strong",
+    "code",
+    "pre",
+    "figure",
+    "figcaption",
+    "details",
+    "summary",
+    "svg",
+    "g",
+    "path",
+    "rect",
+    "line",
+    "circle",
+    "text",
+    "tspan",
+    "desc",
+}
+
+
+class Page(HTMLParser):
+    """Everything that a test asks about a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.style = ""
+        self.feed(html)
+        self.close()
+        assert self.open == [], f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        names = [k for k, _ in attrs]
+        assert len(names) == len(set(names)), f"an attribute stands twice on {tag}: {names}"
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            self.style += data
+        else:
+            self.texts.append(data)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return " ".join("".join(self.texts).split())
+
+    @property
+    def ids(self):
+        return [a["id"] for _, a in self.tags if "id" in a]
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return {name: render(make()) for name, make in MAKERS.items()}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_page_is_well_formed_and_accessible(pages, name):
+    page = Page(pages[name])
+    assert {tag for tag, _ in page.tags} <= ALLOWED
+    assert len(page.ids) == len(set(page.ids)), "ids are unique"
+    assert page.of("html")[0]["lang"] == "en"
+    assert len(page.of("h1")) == len(page.of("main")) == len(page.of("header")) == len(page.of("nav")) == 1
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), "no heading level is skipped"
+    known = set(page.ids)
+    for _, attributes in page.tags:
+        for key in ("aria-labelledby", "href"):
+            for target in (attributes.get(key) or "").removeprefix("#").split():
+                assert target in known
+    pictures = page.of("svg")
+    assert pictures
+    assert all(svg.get("role") == "img" and svg.get("aria-labelledby") for svg in pictures)
+    assert all(cell.get("scope") in ("row", "col") for cell in page.of("th"))
+    assert len(page.of("table")) == len(page.of("caption"))
+    assert next(a for a in page.of("a"))["class"] == "skip"
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_page_is_inert_and_loads_nothing(pages, name):
+    html = pages[name]
+    page = Page(html)
+    for tag, attributes in page.tags:
+        assert not any(
+            key.startswith("on") or key in ("src", "srcset", "action", "formaction", "xlink:href", "style")
+            for key in attributes
+        ), (tag, attributes)
+        if "href" in attributes:
+            assert tag == "a"
+            assert attributes["href"].startswith("#")
+    assert not re.search(r"@import|url\(|expression\(|</?script|javascript:", page.style, re.IGNORECASE)
+    policy = next(m for m in page.of("meta") if m.get("http-equiv") == "Content-Security-Policy")["content"]
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
+    raw = re.sub(r">[^<]*<", "><", html)  # without text, no address is left at all
+    raw = re.sub(r'data-label="[^"]*"|aria-label="[^"]*"', "", raw)
+    assert "://" not in raw
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", html)
+    html.encode("utf-8")  # no lone surrogate
+
+
+def test_hostile_names_come_out_as_text(pages):
+    page = Page(pages["hostile"])
+    for text in HOSTILE[:5]:
+        assert text in page.text, f"{text!r} is shown as it is"
+    assert "&lt;already&amp;escaped&gt;" in page.text, "nothing is unescaped twice"
+    assert not any(tag in ("script", "img", "iframe", "object") for tag, _ in page.tags)
+    titles = [a for tag, a in page.tags if tag == "svg"]
+    assert titles
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_page_is_small(pages, name):
+    assert len(pages[name].encode()) < 300_000
+
+
+def test_the_largest_page_stays_under_a_megabyte():
+    html = render(long_names())
+    assert len(html.encode()) < 1_000_000
+    assert "9470 more columns are not listed" in Page(html).text.replace("\u202f", "")
+
+
+def test_sections_follow_the_order_and_appear_only_when_there_is_something():
+    full = [s.key for s in document(make_run("binary")).sections]
+    assert full == [
+        "problem",
+        "data",
+        "test",
+        "baseline",
+        "learning",
+        "findings",
+        "predictions",
+        "members",
+        "recipe",
+        "model",
+        "environment",
+    ]
+    bare = [s.key for s in document(make_run("keras_model")).sections]
+    assert bare == ["problem", "learning", "model"]
+    empty = Trace.from_columns({k: [] for k in ("member", "epoch", "layer", "quantity", "value")})
+    assert Page(render(Run(None, empty, "interrupted"))).text
+
+
+def test_the_verdict_says_what_the_numbers_say():
+    def verdict(model, rivals, **more):
+        scores = [Score("log_loss", *model, n=100)] + [Score("log_loss", *r, n=100, who=w) for w, r in rivals.items()]
+        run = make_run("keras_model").with_(scores=tuple(scores), **more)
+        return Page(render(run)).text
+
+    rivals = {"dummy": (0.69, 0.68, 0.70), "linear": (0.50, 0.40, 0.60)}
+    assert "clearly better than logistic regression" in verdict((0.30, 0.25, 0.35), rivals)
+    better = verdict((0.40, 0.33, 0.47), rivals)
+    assert "better than logistic regression" in better
+    assert "clearly" not in better.split("Problem")[0]
+    assert "about as well as logistic regression" in verdict((0.45, 0.35, 0.55), rivals)
+    worse = verdict((0.90, 0.80, 1.00), {"dummy": (0.69, 0.68, 0.70)})
+    assert "worse than class shares only" in worse
+    assert "no skill" in worse
+    assert "has no skill" not in verdict((0.65, 0.61, 0.68), rivals)
+    healthy = verdict((0.3, 0.2, 0.4), rivals, diagnosis=Diagnosis((), {}, ("overfit",)))
+    assert "looks healthy" in healthy
+    assert "was not diagnosed" in verdict((0.3, 0.2, 0.4), rivals)
+    r2 = (
+        Score("r2", 0.9, 0.85, 0.95, higher_is_better=True),
+        Score("r2", 0.7, 0.6, 0.8, who="linear", higher_is_better=True),
+    )
+    assert "clearly better than ridge regression" in Page(render(make_run("keras_model").with_(scores=r2))).text
+
+
+def test_scores_findings_and_recipe_are_all_there(pages):
+    run, text = make_run("binary"), Page(pages["binary"]).text
+    for score in run.scores:
+        if score.who == "model" and score.metric == "log_loss":
+            assert f"{score.value:.2f}" in text
+    for finding in run.diagnosis:
+        assert finding.message in text
+        assert all(treatment in text for treatment in finding.treatments)
+    for symptom, why in run.diagnosis.not_examined.items():
+        assert f"{symptom}: {why}" in text
+    assert "learning_rate = 0.004" in text
+    assert "fallline predict runs/heart-0302-0930 new.csv -o predictions.csv" in text
+    assert run.facts["fingerprint"] in text
+
+
+def test_a_diverged_run_says_so(pages):
+    text = Page(pages["diverged"]).text
+    assert "Training diverged" in text
+    assert "not a number from epoch 18" in text
+    assert "nan" not in text.lower().split()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {
+            "members": 3,
+            "classes": "abc",
+            "target_names": None,
+            "kind": ["binary"],
+            "seconds": "soon",
+            "best_epoch": "x",
+        },
+        {
+            "members": [1, None, {"best_epoch": -4, "best_val_loss": "low", "outcome": {}}],
+            "notes": 7,
+            "n_rows": float("nan"),
+        },
+    ],
+)
+def test_foreign_facts_do_no_harm(facts):
+    assert Page(render(make_run("binary").with_(facts=facts))).text
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression", "multioutput", "multilabel"])
+def test_odd_predictions_are_survived(kind):
+    run = make_run(kind)
+    one = HeldOut(run.held_out.y[:1], run.held_out.prediction[:1], "out_of_fold")
+    assert "out-of-fold" in Page(render(run.with_(held_out=one))).text
+    constant = HeldOut(run.held_out.y[:40], np.full_like(run.held_out.prediction[:40], 0.5))
+    assert Page(render(run.with_(held_out=constant))).text
+    broken = run.held_out.prediction.copy()
+    broken[0] = np.nan
+    assert (
+        "1 prediction without a number left out"
+        in Page(render(run.with_(held_out=HeldOut(run.held_out.y, broken)))).text
+    )
+
+
+def test_rendering_twice_gives_the_same_page():
+    run = make_run("multiclass")
+    assert render(run) == render(run)
+
+
+# -------------------------------------------------------------------------------------------------------- the file
+
+
+def test_write_report(tmp_path):
+    run = make_run("one_epoch")
+    path = tmp_path / "report.html"
+    assert write_report(run, path) == path
+    assert path.read_text(encoding="utf-8") == render(run)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"], "no temporary file is left"
+
+
+def test_an_existing_file_is_kept_unless_asked(tmp_path):
+    run, path = make_run("one_epoch"), tmp_path / "report.html"
+    path.write_text("mine")
+    with pytest.raises(InputError, match="overwrite=True"):
+        write_report(run, path)
+    assert path.read_text() == "mine"
+    write_report(run, str(path), overwrite=True)
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch):
+    from fallline.report import page
+
+    path = tmp_path / "report.html"
+    original = page.render
+    monkeypatch.setattr(page, "render", lambda run: (path.write_text("faster"), original(run))[1])
+    with pytest.raises(InputError, match="exists already"):
+        write_report(make_run("one_epoch"), path)
+    assert path.read_text() == "faster"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_failing_disk_loses_nothing(tmp_path, monkeypatch):
+    from fallline.report import page
+
+    run, path = make_run("one_epoch"), tmp_path / "report.html"
+    path.write_text("old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(page.os, "fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_report(run, path, overwrite=True)
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    run = make_run("one_epoch")
+    with pytest.raises(InputError, match="is a folder"):
+        write_report(run, tmp_path)
+    with pytest.raises(InputError, match="does not exist"):
+        write_report(run, tmp_path / "no" / "report.html")
+
+
+def test_run_has_the_verb(tmp_path):
+    make_run("one_epoch").report(tmp_path / "r.html")
+    assert (tmp_path / "r.html").exists()
+
+
+def test_importing_and_rendering_needs_neither_jax_nor_keras():
+    code = (
+        "import sys; sys.path[:0] = ['.', 'src']\n"
+        "from tests.report.make_run import make_run; from fallline.report import render\n"
+        "render(make_run('keras_model'))\n"
+        "assert not {'jax', 'keras', 'tensorflow', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+# ------------------------------------------------------------------------------------------------------ in a browser
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hostile", "binary"])
+def test_in_a_browser_nothing_runs_and_nothing_overflows(tmp_path, name):
+    """A phone-wide frame that holds the page; a script outside it measures and watches."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium here: the page is not opened in a browser")
+    write_report(make_run(name), tmp_path / "report.html")
+    (tmp_path / "frame.html").write_text(
+        "<iframe id=f src=report.html style='width:390px;height:3000px'></iframe><script>"
+        "window.alert = () => { document.title = 'ALERT'; };"
+        "onload = () => { const d = f.contentWindow; "
+        "const out = document.createElement('p'); out.id = 'out';"
+        "out.textContent = 'width ' + d.document.documentElement.scrollWidth + ' scripts ' + d.document.scripts.length;"
+        "document.body.append(out); };</script>"
+    )
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--allow-file-access-from-files",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--virtual-time-budget=4000",
+        "--dump-dom",
+        (tmp_path / "frame.html").as_uri(),
+    ]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "ALERT" not in dom.split("<script>")[0]
+    found = re.search(r"width (\d+) scripts (\d+)", dom.split("</script>")[-1])
+    assert found, dom[-500:]
+    assert int(found[1]) <= 390, "no horizontal scrolling on a phone"
+    assert int(found[2]) == 0
