@@ -66,6 +66,18 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     }
 
 
+FINDING = Finding(
+    "overfit",
+    "S3",
+    "generalisation",
+    "warning",
+    0.9,
+    "The validation loss turned up.",
+    cause="Too large.",
+    treatments=("add dropout",),
+)
+
+
 @dataclass
 class FakeTraining:
     """Stands in for ``fallline.train``: ten epochs of a curve that is computed, not learned.
@@ -111,7 +123,7 @@ class FakeTraining:
             outcome=outcome,  # type: ignore[arg-type]
             recipe=recipe,
             diagnosis=Diagnosis(
-                (Finding("overfit", "S3", "generalisation", "warning", 0.9, "The validation loss turned up.", cause="Too large.", treatments=("add dropout",)),),
+                (FINDING,),
                 {"dead-relu": "activations were not watched"},
                 ("overfit",),
             ),

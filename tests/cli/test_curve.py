@@ -61,6 +61,14 @@ def test_names_stand_at_the_right_ends_and_never_on_one_line() -> None:
     assert len(named) == 2
 
 
+def test_the_name_of_the_larger_value_stands_above() -> None:
+    higher = [value + 0.001 for value in FALLING]
+    for curves in ([Curve("low", FALLING), Curve("high", higher)], [Curve("high", higher), Curve("low", FALLING)]):
+        lines = _dots(plain(draw(curves, width=60)))
+        ends = [line.split()[-1] for line in lines if line.rstrip().endswith(("low", "high"))]
+        assert ends == ["high", "low"]
+
+
 def test_the_best_epoch_is_marked_under_its_place() -> None:
     lines = plain(draw([Curve("loss", FALLING)], width=80, mark=20)).splitlines()
     ticks = next(line for line in lines if "best" in line)
@@ -76,6 +84,13 @@ def test_a_wide_range_gets_a_logarithmic_axis_and_says_so() -> None:
     assert "logarithmic" in plain(draw([Curve("loss", [1000.0, 1.0])]))
     assert "logarithmic" not in plain(draw([Curve("loss", [10.0, 1.0])]))
     assert "logarithmic" not in plain(draw([Curve("loss", [1000.0, -1.0])]))
+
+
+def test_a_vanishing_loss_does_not_press_the_other_curve_into_a_line() -> None:
+    text = plain(draw([Curve("a", [1.0, 1e-9]), Curve("b", [1.0, 0.1])], width=80))
+    assert "cut below 0.0001" in text
+    rows = [i for i, line in enumerate(_dots(text)) if line.rstrip().endswith((" a", " b"))]
+    assert rows[1] - rows[0] > 5
 
 
 def test_gaps_are_left_where_values_are_not_finite() -> None:

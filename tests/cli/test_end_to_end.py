@@ -25,6 +25,10 @@ SOURCE = str(Path(fallline.__file__).parents[1])
 SMALL = ("hidden=[8]", "epochs=15", "members=2", "folds=2", "embedding=none", "schedule=constant", "learning_rate=0.02")
 
 
+# Keras' own way of reading a JAX array when it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
 @pytest.fixture
 def iris(tmp_path: Path) -> Path:
     """The iris table with names of species and some missing values."""

@@ -24,10 +24,11 @@ def test_everything_is_said_and_saved(cli: Cli, table: Path, training: FakeTrain
     done = cli("train", "data.csv", "--target", "sold", "--leave-out", "price")
     assert done.code == 0, done.err
     for part in (
-        "60 rows from data.csv", "sold (binary classification", "2 columns: 1 numeric, 1 category", "price: left out on request",
-        "all epochs were run", "the best epoch was 10", "1,234 weights", "training 0.1", "best 10", "log loss", "this model",
-        "no inputs", "12 untouched rows", "warning: overfit", "The validation loss turned up.", "Likely cause: Too large.",
-        "Try: add dropout", "dead-relu", "runs/data-1/report.html", "fallline predict runs/data-1 data.csv -o predicted.csv",
+        "60 rows from data.csv", "sold (binary classification", "2 columns: 1 numeric, 1 category",
+        "price: left out on request", "all epochs were run", "the best epoch was 10", "1,234 weights", "training 0.1",
+        "best 10", "log loss", "this model", "no inputs", "12 untouched rows", "warning: overfit",
+        "The validation loss turned up.", "Likely cause: Too large.", "Try: add dropout", "dead-relu",
+        "runs/data-1/report.html", "fallline predict runs/data-1 data.csv -o predicted.csv",
     ):  # fmt: skip
         assert part in done.out, part
     assert "\x1b" not in done.out + done.err

@@ -199,12 +199,14 @@ def _ends(curves: Sequence[Curve], axis: _Axis, height: int) -> dict[int, int]:
         finite = [v for v in curve.values if math.isfinite(v)]
         if finite:
             wanted.append((axis.dot(finite[-1]) * height // axis.dots, finite[-1], index))
-    placed: dict[int, int] = {}
-    for row, _, index in sorted(wanted, key=lambda item: (item[0], -item[1])):
-        free = [r for r in range(height) if r not in placed]
+    wanted.sort(key=lambda item: (item[0], -item[1]))
+    rows: list[int] = []
+    for row, _, _ in wanted:
+        free = [r for r in range(height) if r not in rows]
         if free:
-            placed[min(free, key=lambda r: (abs(r - row), -r))] = index
-    return placed
+            rows.append(min(free, key=lambda r: (abs(r - row), -r)))
+    # Whatever lines were found: the larger value stands above.
+    return {row: index for row, (_, _, index) in zip(sorted(rows), wanted, strict=False)}
 
 
 def _ticks(columns: int, last: int, mark: int | None, pointer: str) -> str:

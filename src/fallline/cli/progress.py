@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingProgress"]
 
 _PHASES = {
-    "prepare": "preparing the data",
+    "prepare": "preparing",
     "compile": "compiling",
     "train": "training",
     "score": "scoring",
@@ -23,6 +23,8 @@ _PHASES = {
 }
 # Without a terminal: one line each time so many per cent of the epochs are done.
 _LINE_PERCENT = 10
+_BAR_WIDTH = 12
+_EPOCHS_WIDTH = len("epoch 100/100  at most 0:10 left")
 
 
 class TrainingProgress:
@@ -60,14 +62,19 @@ class TrainingProgress:
             active=now.active, members=now.members, seconds=now.seconds,
         )  # fmt: skip
         if self._bar is not None:
-            training = now.phase == "train"
-            self._bar.update(
-                self._task, description=_PHASES.get(now.phase, now.phase), completed=now.epoch if training else None,
-                total=now.epochs if training else None, loss=_losses(now),
-            )  # fmt: skip
+            self._show(now)
         elif self._screen.talks:
             self._line(now)
         return self._stop.asked
+
+    def _show(self, now: Progress) -> None:
+        name, losses = _PHASES.get(now.phase, now.phase), _losses(now)
+        if now.phase == "train":
+            self._bar.update(self._task, description=name, completed=now.epoch, total=now.epochs, loss=losses)
+        else:
+            # rich takes `total=None` for "leave it"; only the task itself can forget it.
+            self._bar.tasks[0].total = None
+            self._bar.update(self._task, description=name, loss="")
 
     def _line(self, now: Progress) -> None:
         tenth = 100 * now.epoch // max(now.epochs, 1) // _LINE_PERCENT if now.phase == "train" else -1
@@ -82,33 +89,44 @@ def _losses(now: Progress) -> str:
     """Return the current losses and the number of members at work, in a few words."""
     parts = []
     if math.isfinite(now.loss):
-        parts.append(f"loss {now.loss:.4g}")
+        parts.append(f"loss {now.loss:.3g}")
     if math.isfinite(now.val_loss):
-        parts.append(f"validation {now.val_loss:.4g}")
+        parts.append(f"validation {now.val_loss:.3g}")
     if now.members > 1 and now.phase == "train":
         parts.append(f"{now.active} of {now.members} networks at work")
     return "  ".join(parts)
 
 
 def _bar(screen: Screen) -> Any:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
     from rich.progress import Task as RichTask
+    from rich.table import Column
     from rich.text import Text
 
-    class Epochs(TextColumn):
-        """The epoch, once there is one."""
+    class Epochs(ProgressColumn):
+        """The epoch and the longest time that is left, once they are known; the time passed until then.
+
+        Early stopping may end the training at any epoch, so that the time left is an upper bound.
+        """
 
         def render(self, task: RichTask) -> Text:
-            return Text(f"epoch {task.completed:.0f}/{task.total:.0f}" if task.total else "")
+            if not task.total:
+                return Text(f"{task.elapsed or 0:.0f} s")
+            left = "" if task.time_remaining is None else f"  at most {_clock(task.time_remaining)} left"
+            return Text(f"epoch {task.completed:.0f}/{task.total:.0f}{left}")
 
-    columns = (
-        TextColumn("{task.description:<18}", style="bold", markup=False),
-        BarColumn(bar_width=24),
-        Epochs(""),
-        TextColumn("{task.fields[loss]}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("at most", style="dim"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("left", style="dim"),
-    )
-    return Progress(*columns, console=screen.err, transient=True, refresh_per_second=8)
+    # On a narrow terminal the losses are cut, not the time.
+    losses = TextColumn("{task.fields[loss]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    epochs = Epochs(table_column=Column(no_wrap=True, min_width=_EPOCHS_WIDTH))
+    name = TextColumn("{task.description}", style="bold", markup=False, table_column=Column(no_wrap=True, min_width=9))
+    bar = BarColumn(bar_width=_BAR_WIDTH, table_column=Column(no_wrap=True, min_width=_BAR_WIDTH))
+    return Progress(name, bar, epochs, losses, console=screen.err, transient=True, refresh_per_second=8)
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as minutes and seconds.
+
+    >>> _clock(75.2), _clock(3700)
+    ('1:15', '61:40')
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
