@@ -41,7 +41,7 @@ LONG_TEXT, MANY_WORDS, MOSTLY_DIFFERENT = 60.0, 4.0, 0.3
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 
 _ID_NAME = re.compile(
-    r"(?:.*[_\-. ])?(?:id|key|uuid|guid)|.*[a-z]I[Dd]|index|row|number|no|nr|#|unnamed: ?0|rownames?|"
+    r"(?:.*[_\-. ])?(?:id|key|uuid|guid)|index|row|number|no|nr|#|unnamed: ?0|rownames?|"
     r"row[_\-. ]?(?:id|nr|no|number|names?)",
     re.IGNORECASE,
 )
@@ -95,6 +95,8 @@ def understand(name: str, series: pd.Series, row_number: Callable[[int], int] = 
         raise DataError(
             f"Complex data not supported: column {name!r} is complex; give real and imaginary part as two columns."
         )
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iufm":
+        return _numeric(name, series, row_number)
     try:
         codes, values = distinct(series)
     except TypeError:
@@ -103,8 +105,7 @@ def understand(name: str, series: pd.Series, row_number: Callable[[int], int] = 
         ).__name__
         return _left_out(name, series, f"its values are nested ({kind})")
     absent = [value is None or (isinstance(value, str) and is_missing_word(value)) for value in values]
-    used = np.bincount(codes[codes >= 0], minlength=len(values)) > 0
-    present = [value for value, gone, seen in zip(values, absent, used, strict=True) if seen and not gone]
+    present = [value for value, gone in zip(values, absent, strict=True) if not gone]
     if not present:
         return _left_out(name, series, "it has no values")
     n_missing = int((codes < 0).sum() + np.isin(codes, np.flatnonzero(absent)).sum())
@@ -127,7 +128,7 @@ def _by_type(
     if pd.api.types.is_datetime64_any_dtype(series.dtype) or isinstance(series.dtype, pd.PeriodDtype):
         return _date(name, series, "")
     if pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_timedelta64_dtype(series.dtype):
-        return _numeric(name, series, present, n_present, row_number)
+        return _numeric(name, series, row_number)
     kinds = {type(value) for value in present}
     if all(issubclass(kind, dt.date) for kind in kinds):
         return _date(name, series, "")
@@ -136,7 +137,7 @@ def _by_type(
         if wrong.any():
             odd = next(kind.__name__ for kind in kinds)
             return _left_out(name, series, f"its values are of a type that is not understood ({odd})")
-        return _numeric(name, pd.Series(values), present, n_present, row_number)
+        return _numeric(name, pd.Series(values), row_number)
     return _text(name, series, [str(value).strip() for value in present], n_present, row_number)
 
 
@@ -155,15 +156,15 @@ def _text(
         values, wrong = as_numbers(series)
         share = 1.0 - wrong.sum() / max(n_present, 1)
         if not wrong.any():
-            return _numeric(name, pd.Series(values), words, n_present, row_number)
-        if (share >= MOSTLY and not _counts_with_more(words)) or (share >= PARTLY and useless):
-            _text_among_numbers(name, series, wrong, row_number)
+            return _numeric(name, pd.Series(values), row_number)
         if decimal_comma_share(words) >= MOSTLY:
             raise DataError(
                 f"Column {name!r} holds numbers with a decimal comma, such as {words[0]!r}: read the file with "
                 f"decimal=',', "
                 "or replace the comma by a point."
             )
+        if (share >= MOSTLY and not _counts_with_more(words)) or (share >= PARTLY and useless):
+            _text_among_numbers(name, series, wrong, row_number)
     if formats := date_formats(words, MOSTLY):
         return _text_date(name, series, formats, row_number)
     if useless:
@@ -207,24 +208,26 @@ def _text_among_numbers(name: str, series: pd.Series, wrong: np.ndarray, row_num
     )
 
 
-def _numeric(
-    name: str, series: pd.Series, present: list[Any], n_present: int, row_number: Callable[[int], int]
-) -> Understood:
+def _numeric(name: str, series: pd.Series, row_number: Callable[[int], int]) -> Understood:
     values, _ = as_numbers(series)
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return _left_out(name, series, "it has no values")
     check_finite(values, name, row_number)
-    whole = n_present == len(values) and bool(np.all(values == np.trunc(values)))
-    if whole and len(present) == n_present >= UNIQUE_ROWS and _looks_like_id(name, values):
-        return _left_out(name, series, "whole numbers that differ in every row, under a name like an id")
-    low = float(np.nanmin(values)) if n_present else 0.0
-    if n_present == len(values) and len(values) > 1 and low == float(np.nanmax(values)):
-        return _left_out(name, series, "the same value in every row")
-    stay = isinstance(series.dtype, np.dtype) and series.dtype.kind in "iu"
+    if len(present) == len(values) and len(values) > 1:
+        if present.min() == present.max():
+            return _left_out(name, series, "the same value in every row")
+        if _looks_like_id(name, values):
+            return _left_out(name, series, "whole numbers that differ in every row, under a name like an id")
+    stay = isinstance(series.dtype, np.dtype) and series.dtype.kind in "iuf"
     return Understood(Column(name, "numeric"), series if stay else pd.Series(values))
 
 
 def _looks_like_id(name: str, values: np.ndarray) -> bool:
     """Tell an id by its name; a name that may also be a quantity ("number") needs consecutive values as well."""
-    if not _ID_NAME.fullmatch(name.strip()):
+    if len(values) < UNIQUE_ROWS or not (_ID_NAME.fullmatch(name.strip()) or _CAMEL_ID.fullmatch(name.strip())):
+        return False
+    if np.any(values != np.trunc(values)) or len(np.unique(values)) < len(values):
         return False
     consecutive = values.max() - values.min() + 1 == len(values)
     certain = re.fullmatch(r"(?:.*[_\-. ])?(?:id|uuid|guid|key)", name.strip(), re.IGNORECASE) or _CAMEL_ID.fullmatch(

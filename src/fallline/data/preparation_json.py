@@ -155,9 +155,12 @@ def _index(value: Any, name: str, n: int) -> np.ndarray:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise _bad(f"{name} must hold finite numbers")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise _bad(f"{name} must hold finite numbers")
 
 
 def _vector(value: Any, name: str) -> np.ndarray:

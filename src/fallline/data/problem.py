@@ -131,6 +131,8 @@ def _names_columns(y: Any, frame: pd.DataFrame) -> bool:
 
 
 def _as_targets(y: Any) -> pd.DataFrame:
+    if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
+        y = pd.Series(y)
     if isinstance(y, pd.Series):
         return y.to_frame(name="target" if y.name is None else str(y.name)).reset_index(drop=True)
     if hasattr(y, "to_frame") and hasattr(y, "to_arrow"):  # a Polars series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_table(
         raise DataError(f"{source} is empty: a table needs a header row and at least one row of data.")
     if head.startswith(b"PAR1"):
         frame = _read_parquet(source)
-    elif head.startswith(b"PK\x03\x04") and source.suffix.lower() == ".npz":
+    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")) and source.suffix.lower() == ".npz":
         frame = _read_npz(source)
     else:
         content = _unpack(source) if head.startswith(b"\x1f\x8b") else source.read_bytes()
@@ -98,6 +99,10 @@ def _check_options(delimiter: str | None, decimal: str | None) -> None:
         raise DataError(f"delimiter is {delimiter!r}; it must be one character, such as ',' ';' '|' or a tab.")
     if decimal not in (None, ".", ","):
         raise DataError(f"decimal is {decimal!r}; it must be '.' or ','.")
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _existing_file(path: Path) -> Path:
@@ -175,7 +180,7 @@ def _read_parquet(source: Path) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{source} is a damaged or unsupported Parquet file ({str(error)[:200]}).") from error
+        raise DataError(f"{source} is a damaged or unsupported Parquet file ({_brief(error)}).") from error
     frame.columns = [str(name) for name in frame.columns]
     return frame
 
@@ -198,9 +203,10 @@ def _read_npz(source: Path) -> pd.DataFrame:
         NotImplementedError,
         RuntimeError,
         TypeError,
+        tokenize.TokenError,
     ) as error:
         raise DataError(
-            f"{source} is damaged or holds Python objects, which are never loaded ({str(error)[:200]}). "
+            f"{source} is damaged or holds Python objects, which are never loaded ({_brief(error)}). "
             "Save plain numbers or text with numpy.savez(path, x=x, y=y)."
         ) from error
     x, y = arrays["x"], arrays["y"]
@@ -229,5 +235,8 @@ def _load_arrays(source: Path) -> dict[str, np.ndarray]:
         found = list(stored.files)
         for pair in (("x", "y"), ("X", "y"), ("X", "Y")):
             if all(name in found for name in pair):
-                return {"x": stored[pair[0]], "y": stored[pair[1]]}
+                arrays = {"x": stored[pair[0]], "y": stored[pair[1]]}
+                if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                    raise ValueError("a member is no array")
+                return arrays
     raise DataError(f"{source} holds the arrays {shown(found)}; it must hold x (rows x columns) and y (rows).")

@@ -119,7 +119,8 @@ def _shuffled_parts(
         if n_classes and count >= n_classes and free.sum() - count >= n_classes:
             shuffle = StratifiedShuffleSplit(1, test_size=count, random_state=seed)
             kept, held = next(shuffle.split(rows[free], strata[free]))
-            return _with_rest(rows, free, kept, held)
+            if len(np.unique(strata[free][kept])) == n_classes:
+                return _with_rest(rows, free, kept, held)
         order = np.random.default_rng(seed).permutation(len(rows))
         _, first = np.unique(strata[order], return_index=True)
         free = np.ones(len(rows), bool)

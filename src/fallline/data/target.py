@@ -110,9 +110,6 @@ def _single(series: pd.Series, kind: str | None, kept: np.ndarray, notes: list[s
         raise DataError(
             f"Unknown label type: the target {name!r} holds nested values (lists); give one number or label per row."
         ) from error
-    used = np.unique(codes)
-    values = [values[code] for code in used]
-    codes = np.searchsorted(used, codes)
     if any(isinstance(v, dt.date) for v in values) or series.dtype.kind in "Mm":
         raise DataError(
             f"The target {name!r} holds dates or durations; turn them into numbers first, such as days since a start."

@@ -28,6 +28,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROL = bytes(sorted(set(range(32)) - {9, 10, 12, 13, 26, 27}))
+# Documents that are text but no tables: HTML and XML, JSON objects and lists.
+_MARKUP = re.compile(r"\s*(?:(<!doctype|<html|<\?xml|<svg)|\{\s*[\"}]|\[\s*[\[{\]])", re.IGNORECASE)
 # More control characters than this share of the bytes: not text in any 8-bit encoding.
 MAX_CONTROL_SHARE = 0.001
 
@@ -54,10 +56,8 @@ def parse_text(
     text, notes = decode(content, source, encoding)
     if not text.strip():
         raise DataError(f"{source} is empty: a table needs a header row and at least one row of data.")
-    if text.lstrip()[0] in "<{":
-        raise DataError(
-            f"{source} is not a table: it begins like {'HTML or XML' if text.lstrip()[0] == '<' else 'JSON'}. Give CSV."
-        )
+    if markup := _MARKUP.match(text):
+        raise DataError(f"{source} is not a table: it begins like {'HTML or XML' if markup[1] else 'JSON'}. Give CSV.")
     text = text.rstrip("\x1a")
     if told := re.match(r"sep=(.)\r?\n", text):  # Excel's own line before the header
         delimiter, text = delimiter or told[1], text[told.end() :]
@@ -206,7 +206,8 @@ def _cells(text: str, delimiter: str, width: int, source: str) -> list[Any]:
             ),
         )
     except pa.ArrowException as error:
-        raise DataError(f"{source} is not a readable table: {str(error)[:200]}.") from error
+        why = " ".join(str(error).split())[:200]
+        raise DataError(f"{source} is not a readable table: {why}.") from error
     if ragged:
         raise DataError(_ragged_message(ragged, width, text, source))
     return [pc.utf8_trim_whitespace(table.column(name).slice(1)).combine_chunks() for name in names]

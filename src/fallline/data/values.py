@@ -96,13 +96,15 @@ def parse_number(text: str) -> float | None:
 
 
 def distinct(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
-    """Return codes (n,) (-1: missing) and the distinct present values in order of appearance.
+    """Return codes (n,) (-1: missing) and the distinct present values, in order of appearance.
 
     Raises:
         TypeError: the column holds unhashable values (lists, dicts, arrays).
     """
     if isinstance(series.dtype, pd.CategoricalDtype):
-        return np.asarray(series.cat.codes, np.int64), list(series.cat.categories)
+        # The declared order of categories must not matter: only what occurs, when it first occurs.
+        codes, used = pd.factorize(series.cat.codes.where(series.notna()))
+        return np.asarray(codes, np.int64), list(series.cat.categories[used.astype(np.int64)])
     codes, uniques = pd.factorize(series)
     return np.asarray(codes, np.int64), list(uniques)
 
