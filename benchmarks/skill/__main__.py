@@ -158,7 +158,8 @@ def summarise(
     for row in good:
         seconds[row["dataset"]] = seconds.get(row["dataset"], 0.0) + row["fit_s"]
     groups = {"bar": PEERS, "with catboost": PEERS + BESIDE, "all": PEERS + BESIDE + OTHERS}
-    text, plain = [], {}
+    text: list[str] = []
+    plain: dict[str, dict[str, Any]] = {}
     widest = standings(tables, everything, who, groups["all"])
     text.append(_table_text(widest, who, seconds))
     for group, names in groups.items():
@@ -170,6 +171,13 @@ def summarise(
         plain[metric] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
         if found:
             text.append(f"mean rank, {metric}: " + _ranks_text(plain[metric]))
+    plain["ahead_of"] = {}
+    for peer in groups["all"]:
+        pairs = [standing.ranks for standing in standings(tables, everything, who, (peer,)) if peer in standing.ranks]
+        if pairs and peer != who:
+            plain["ahead_of"][peer] = {"tables": sum(ranks[who] < ranks[peer] for ranks in pairs), "of": len(pairs)}
+    pairwise = (f"{peer} {entry['tables']}/{entry['of']}" for peer, entry in plain["ahead_of"].items())
+    text.append(f"{who} ahead of: " + ", ".join(pairwise))
     text.append(f"{len(good)} folds of {len(seconds)} tables, fitted in {sum(seconds.values()):.0f} s")
     failures = [f"FAILED {row['dataset']} fold {row['fold']}: {row['error']}" for row in rows if "error" in row]
     return "\n".join([*text, *failures]), {

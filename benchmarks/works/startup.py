@@ -6,7 +6,9 @@ has no compiled program on disk, the second has those of the first.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ def setup(quick: bool) -> Path:
     from sklearn.datasets import load_breast_cancer
 
     folder = Path(tempfile.mkdtemp(prefix="fallline-startup-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": TARGET})
     frame.to_csv(folder / "table.csv", index=False)
     return folder
