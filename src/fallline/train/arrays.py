@@ -18,7 +18,10 @@ Tree = Any
 def _array(value: Any, what: str) -> np.ndarray:
     if hasattr(value, "toarray"):  # scipy.sparse
         value = value.toarray()
-    a = np.asarray(value)
+    try:
+        a = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{what} is no array: its rows have different lengths. Pad them to one length, or give a list of whole arrays.") from error
     if a.dtype == object or a.dtype.kind in "USM":
         raise DataError(
             f"{what} holds {a.dtype} values; a Keras model takes numbers. Encode text and categories first, or train a recipe on the table: "
@@ -76,7 +79,10 @@ def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
     index = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
     out = np.ones(len(index), np.float32)
     for key, weight in weights.items():
-        out[index == int(key)] = weight
+        try:
+            out[index == int(key)] = float(weight)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"class_weight has the entry {key!r}: {weight!r}; it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}.") from error
     return out
 
 

@@ -16,7 +16,8 @@ from fallline.engine import DIVERGED, STOPPED, Population, Stopping, configure
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
-from fallline.train.keras_task import KerasTask, keras_task, require_jax
+from fallline.train.keras_support import require_jax, require_supported, rowwise_loss
+from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
 from fallline.train.trace import make_trace
 from fallline.types import Outcome, Recipe, Run
@@ -31,6 +32,8 @@ _BATCH = 32  # Keras' own default
 _PATIENCE = 20
 # Numbers per evaluation batch over the widest layer: 64 MB of float32.
 _EVAL_NUMBERS = 16_000_000
+# Rows whose outputs show what the output unit of a subclassed model does.
+_LOOKED_AT = 256
 
 
 @dataclass(frozen=True)
@@ -45,27 +48,47 @@ class Settings:
     warmup: float = 0.0
 
 
-def _guess_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
-    """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1)."""
-    activation = keras.activations.serialize(getattr(model.layers[-1], "activation", None) or keras.activations.linear)
-    if activation == "softmax":
-        width = int(model.output_shape[-1])
-        one_hot = y.ndim == 2 and y.shape[1] == width and width > 1
-        return keras.losses.CategoricalCrossentropy() if one_hot else keras.losses.SparseCategoricalCrossentropy()
+def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
+    """Return (what the output unit does: softmax, sigmoid or linear, its width)."""
+    out = model(keras.tree.map_structure(lambda a: a[:_LOOKED_AT], x), training=False)
+    if not hasattr(out, "shape"):
+        raise InputError("A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...]).")
+    values, width = np.asarray(out), int(out.shape[-1])
+    if hasattr(model, "_output_layers") or isinstance(model, keras.Sequential):
+        last = model.layers[-1] if isinstance(model, keras.Sequential) else model.outputs[0]._keras_history.operation
+        named = str(getattr(getattr(last, "activation", None), "__name__", type(last).__name__)).lower()
+        return (named if named in ("softmax", "sigmoid") else "linear"), width
+    # A subclassed model does not say which layer is its last; what comes out of it does.
+    bounded = bool(((values > 0) & (values < 1)).all())
+    if bounded and width > 1 and np.allclose(values.sum(axis=-1), 1.0, atol=1e-4):
+        return "softmax", width
+    return ("sigmoid" if bounded and len(values) >= _LOOKED_AT // 4 else "linear"), width
+
+
+def _guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
+    """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1), and the accuracy beside it."""
+    activation, width = _output_activation(model, x)
+    index = y.dtype.kind in "iu" and width > 1 and (y.ndim == 1 or y.shape[-1] == 1)
+    if activation == "softmax" and not index:
+        return keras.losses.CategoricalCrossentropy(), [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if activation == "softmax" or (activation == "linear" and index):  # indices of classes cannot be quantities of several units
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=activation == "linear")
+        return loss, [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if np.shape(y)[1:] not in ((width,), ()) or (y.ndim == 1 and width > 1):
+        raise InputError(f"The model gives {width} value(s) per row, but the targets have the shape {y.shape}. Give targets of the shape (rows, {width}).")
     if activation == "sigmoid":
-        return keras.losses.BinaryCrossentropy()
-    return keras.losses.MeanSquaredError()
+        return keras.losses.BinaryCrossentropy(), [keras.metrics.BinaryAccuracy(name="accuracy")]
+    return keras.losses.MeanSquaredError(), []
 
 
-def _compiled(model: keras.Model, y: Tree, recipe: Recipe | None) -> keras.Model:
+def _compiled(model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None) -> keras.Model:
     if getattr(model, "compiled", False):
         return model
     if isinstance(y, (dict, list)):
         raise InputError("A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...]).")
-    loss = _guess_loss(model, y)
-    accuracy = not isinstance(loss, keras.losses.MeanSquaredError)
+    loss, metrics = _guess_loss(model, x, y)
     rate = recipe.optimizer.learning_rate if recipe is not None and recipe.optimizer.learning_rate != "auto" else 1e-3
-    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"] if accuracy else [])
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=metrics)
     return model
 
 
@@ -77,11 +100,14 @@ def _stopping(early_stopping: Any, validated: bool) -> Stopping:
         return Stopping(patience=_PATIENCE) if validated else Stopping(keep_best=False)
     if not validated:
         raise InputError("early_stopping needs validation rows. Give validation_data or validation_split, or early_stopping=False.")
-    if isinstance(early_stopping, int) and early_stopping > 0:
-        return Stopping(patience=early_stopping)
+    if isinstance(early_stopping, (int, np.integer)) and early_stopping > 0:
+        return Stopping(patience=int(early_stopping))
     if isinstance(early_stopping, keras.callbacks.EarlyStopping):
-        if early_stopping.monitor != "val_loss":
-            raise InputError(f"EarlyStopping(monitor={early_stopping.monitor!r}) is not supported: fallline stops by 'val_loss'.")
+        if early_stopping.monitor != "val_loss" or early_stopping.mode == "max":
+            raise InputError(f"EarlyStopping(monitor={early_stopping.monitor!r}, mode={early_stopping.mode!r}) is not supported: fallline stops by "
+                             "the smallest 'val_loss'.")
+        if early_stopping.baseline is not None or early_stopping.start_from_epoch:
+            raise InputError("EarlyStopping's baseline and start_from_epoch are not supported. Leave them out, or train with the model's own fit.")
         return Stopping(patience=max(1, early_stopping.patience), min_delta=abs(float(early_stopping.min_delta)),
                         keep_best=bool(early_stopping.restore_best_weights))
     if hasattr(early_stopping, "criterion"):
@@ -103,8 +129,11 @@ def _positive(name: str, value: Any, default: int) -> int:
 
 
 def _eval_batch(model: keras.Model, batch: int, n: int) -> int:
-    widths = [int(np.prod([d or 1 for d in layer.output.shape[1:]])) for layer in model.layers if hasattr(layer, "_inbound_nodes") and layer._inbound_nodes]
-    return max(batch, min(8192, n, _EVAL_NUMBERS // max(widths, default=4096)))
+    if not rowwise_loss(model):
+        return batch  # the loss of a batch depends on the batch: evaluate in Keras' own
+    outputs = [out for layer in model.layers if getattr(layer, "_inbound_nodes", None) for out in keras.tree.flatten(layer.output)]
+    widths = [int(np.prod([d or 1 for d in out.shape[1:]])) for out in outputs]
+    return max(batch, min(8192, n, _EVAL_NUMBERS // max([1, *widths] if widths else [4096])))
 
 
 def train_keras(model: keras.Model, x: Any, y: Any, *, validation_data: Any = None, validation_split: float = 0.0, epochs: int | None = None,
@@ -112,21 +141,22 @@ def train_keras(model: keras.Model, x: Any, y: Any, *, validation_data: Any = No
                 seed: int = 0, early_stopping: Any = True, recipe: Recipe | None = None, on_progress: OnProgress | None = None) -> Run:
     """Train a Keras model in place; see `fallline.train`."""
     require_jax()
+    require_supported(model)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise InputError(f"seed = {seed!r} is not allowed: it takes a whole number from 0 to {2**32 - 1}.")
     configure()
     began = time.perf_counter()
     recipe = recipes.check(recipe) if recipe is not None else None
     x, y = as_arrays(x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
-    weight = np.ones(n, np.float32) if sample_weight is None else as_arrays(sample_weight, "sample_weight").astype(np.float32)
-    if weight.shape != (n,) or (weight < 0).any() or not weight.any():
-        raise InputError(f"sample_weight of shape {weight.shape} is not allowed: it takes {n} numbers >= 0, one per row, not all 0.")
-    if class_weight is not None:
+    weight = _row_weights(sample_weight, n, "sample_weight")
+    (x, y, weight), validation, weighted = _validation((x, y, weight), validation_data, validation_split)
+    if class_weight is not None:  # as under Keras' fit, the validation rows keep their own weights
         weight = weight * class_weights(y, class_weight)
-    weighted = sample_weight is not None or class_weight is not None
-    (x, y, weight), validation = _validation((x, y, weight), validation_data, validation_split)
+    weighted = weighted or sample_weight is not None or class_weight is not None
     n = len(weight)
     _build(model, x)
-    model = _compiled(model, y, recipe)
+    model = _compiled(model, x, y, recipe)
     settings = _settings(recipe, epochs, batch_size, shuffle, early_stopping, validation is not None)
     optimizer, numbers = _recipe_optimizer(recipe)
     sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
@@ -146,22 +176,32 @@ def train_keras(model: keras.Model, x: Any, y: Any, *, validation_data: Any = No
     return run.with_(diagnosis=diagnose(run))
 
 
-def _validation(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None]:
+def _row_weights(given: Any, n: int, name: str) -> np.ndarray:
+    if given is None:
+        return np.ones(n, np.float32)
+    weight = as_arrays(given, name)
+    if np.shape(weight) != (n,) or (weight < 0).any() or not weight.any():
+        raise InputError(f"{name} of shape {np.shape(weight)} is not allowed: it takes {n} numbers >= 0, one per row, not all 0.")
+    return np.asarray(weight, np.float32)
+
+
+def _validation(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None, bool]:
+    """Return (training data, validation data or None, whether the latter has weights of its own)."""
     if given is not None:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise InputError("validation_data takes (x, y) or (x, y, sample_weight).")
         vx, vy = as_arrays(given[0], "validation x"), as_arrays(given[1], "validation y")
         m = rows_of((vx, vy), "validation_data")
-        weight = np.ones(m, np.float32) if len(given) == 2 else np.asarray(given[2], np.float32)
+        weight = _row_weights(given[2] if len(given) == 3 else None, m, "validation sample_weight")
         x, y, _ = data
         for name, mine, theirs in (("x", x, vx), ("y", y, vy)):
-            shapes = [np.shape(a)[1:] for a in keras.tree.flatten(mine)], [np.shape(a)[1:] for a in keras.tree.flatten(theirs)]
+            shapes = [keras.tree.map_structure(lambda a: ("rows", *np.shape(a)[1:]), tree) for tree in (mine, theirs)]
             if shapes[0] != shapes[1]:
-                raise InputError(f"Rows of {name} have the shapes {shapes[0]} in training but {shapes[1]} in validation_data; they must agree.")
-        return data, (vx, vy, weight)
+                raise InputError(f"{name} has the shape {shapes[0]} in training but {shapes[1]} in validation_data; they must agree.")
+        return data, (vx, vy, weight), len(given) == 3 and given[2] is not None
     if share:
-        return split_tail(data, share)
-    return data, None
+        return *split_tail(data, share), False
+    return data, None, False
 
 
 def _build(model: keras.Model, x: Tree) -> None:
@@ -210,6 +250,8 @@ def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Setti
     if own_optimizer:
         for v, value in zip(model.optimizer.variables, state.optimizer, strict=True):
             v.assign(np.asarray(value)[0])
+        if not best:
+            model.optimizer.finalize_variable_values(model.trainable_variables)  # moving averages take their place, where asked for
 
 
 def _run(model: keras.Model, fitted: Fitted, settings: Settings, recipe: Recipe | None, n: int, validation: Tree | None, seed: int) -> Run:
@@ -230,11 +272,17 @@ def _run(model: keras.Model, fitted: Fitted, settings: Settings, recipe: Recipe 
         "stopped_epoch": int(np.asarray(state.epoch)[0]), "best_epoch": best, "restored": bool(settings.stopping.keep_best and best),
         "steps_per_epoch": fitted.steps, "batch_size": settings.batch_size, "seed": seed, "loss": _loss_name(model),
         "parameters": int(model.count_params()), "seconds": fitted.seconds, "compile_seconds": fitted.compile_seconds,
-        "output": {"activation": _activation_name(last), "units": int(model.output_shape[-1]) if isinstance(model.output_shape, tuple) else None},
+        "output": {"activation": _activation_name(last), "units": _width(model)},
         "members": [{"seed": seed, "outcome": outcome, "epochs": int(np.asarray(state.epoch)[0]), "best_epoch": best,
                      "best_val_loss": float(np.asarray(state.best_loss)[0]), **({"bad_step": bad} if bad >= 0 else {})}],
     }
     return Run(model=model, trace=trace, outcome=outcome, recipe=recipe, facts=facts)
+
+
+def _width(model: keras.Model) -> int | None:
+    """Units of the output layer; None for several outputs, and for subclassed models, which do not say."""
+    shape = getattr(model, "output_shape", None)
+    return int(shape[-1]) if isinstance(shape, tuple) and shape and isinstance(shape[-1], int) else None
 
 
 def _activation_name(layer: Any) -> str:

@@ -12,44 +12,13 @@ import keras
 import numpy as np
 
 from fallline.engine import Task
-from fallline.errors import BackendError, InputError
+from fallline.errors import InputError
 from fallline.optimize import Optimizer
+from fallline.train.keras_support import couples_rows
 
-__all__ = ["KerasTask", "couples_rows", "keras_task", "require_jax"]
+__all__ = ["KerasTask", "keras_task"]
 
 Tree = Any
-
-# Layers of Keras whose output for one row depends on the other rows of the batch while training.
-_COUPLING = frozenset({"BatchNormalization"})
-
-
-def require_jax() -> None:
-    """Raise unless Keras runs on JAX.
-
-    Raises:
-        BackendError: Keras was imported with another backend before fallline.
-    """
-    if keras.backend.backend() != "jax":
-        raise BackendError(
-            f"Keras runs on the {keras.backend.backend()!r} backend, but fallline trains with JAX. Import fallline before keras, or set the "
-            "environment variable KERAS_BACKEND=jax before Python starts. (Watching and diagnosing work on every backend.)"
-        )
-
-
-def couples_rows(model: keras.Model) -> bool:
-    """True unless every layer is known to treat the rows of a batch one by one.
-
-    Only then may the last batch be padded; else it is a step of its own shape.
-    """
-    layers = list(model._flatten_layers(include_self=False)) if hasattr(model, "_flatten_layers") else list(model.layers)
-    if type(model) not in (keras.Model, keras.Sequential) and type(model).__name__ != "Functional":
-        return True
-    for layer in layers:
-        ours = type(layer).__module__.partition(".")[0] in ("keras", "fallline")
-        if not ours or type(layer).__name__ in _COUPLING or getattr(layer, "activity_regularizer", None) is not None:
-            return True
-    return False
-
 
 @dataclass(frozen=True, eq=False)
 class KerasTask:
@@ -102,12 +71,11 @@ def keras_task(model: keras.Model, *, optimizer: Optimizer | None, numbers: dict
     # Without weights and padding the loss sees no weights at all, as under Keras' own fit.
     passed = weighted or not coupled
 
-    def forward(params: Tree, aux: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool) -> tuple[jax.Array, Tree, Tree]:
-        loss, (_, out, aux, _) = model.compute_loss_and_updates(params, aux, metrics, x, y, weight, training=training, optimizer_variables=own)
-        return loss, out, aux
+    def forward(params: Tree, aux: Tree, states: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool) -> tuple[jax.Array, Tree]:
+        return model.compute_loss_and_updates(params, aux, states, x, y, weight, training=training, optimizer_variables=own)
 
     def loss(params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
-        value, _, aux = forward(params, aux, x, y, weight if passed else None, True)
+        value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
         return value, aux
 
     def begin() -> Tree:
@@ -116,7 +84,8 @@ def keras_task(model: keras.Model, *, optimizer: Optimizer | None, numbers: dict
     def observe(carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array) -> Tree:
         total, states = carry
         w = weight if weighted else None
-        value, out, _ = forward(params, aux, x, y, w, False)
+        # The loss has metrics of its own: one per output, and what compute_loss keeps.
+        value, (_, out, _, states) = forward(params, aux, states, x, y, w, False)
         rows = valid.shape[0]
         if names:
             with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True))) as scope:
@@ -152,15 +121,25 @@ def _own_update(model: keras.Model) -> Callable[..., tuple[Tree, Tree]]:
 def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, ...]:
     """Create the metrics' variables by one batch, and return the names of the scalar ones without the loss."""
     x, y = sample
-    out = model(x, training=False)
     try:
-        model.compute_loss(x, y, out, None, training=False)
+        out = model(x, training=False)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        shapes = keras.tree.map_structure(lambda a: ("rows", *a.shape[1:]), x)
+        raise InputError(f"The model does not accept x of the shape {shapes}: {_first_line(error)} Give what its input layer expects.") from error
+    try:
+        model._compute_loss(x, y, out, None, training=False)
         model.compute_metrics(x, y, out, None)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
-            f"The model's loss or metrics do not accept these targets: {str(error).splitlines()[0]} "
+            f"The model's loss or metrics do not accept these targets: {_first_line(error)} "
             "Give targets of the shape that the loss expects (sparse_categorical_crossentropy: class indices; categorical_crossentropy: one-hot rows)."
         ) from error
+    if model.loss is None and type(model).compute_loss is keras.Model.compute_loss and not model.losses:
+        raise InputError(f"The model {model.name!r} was compiled without a loss: there is nothing to minimise. Compile it with one, e.g. loss='mse'.")
     found = model.get_metrics_result()
     model.reset_metrics()
     return tuple(name for name, value in found.items() if name != "loss" and np.ndim(value) == 0)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()

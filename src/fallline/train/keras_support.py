@@ -1,0 +1,97 @@
+"""What of a Keras model the engine can honour, and whether the rows of its batches are independent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from fallline.errors import BackendError, InputError
+
+__all__ = ["couples_rows", "require_jax", "require_supported", "rowwise_loss"]
+
+# Layers of Keras whose output for one row depends, or may depend, on the other rows of the batch while training; masks
+# make the loss of a row depend on how many steps the others have.
+_COUPLING = frozenset({"BatchNormalization", "CutMix", "Lambda", "Masking", "MixUp"})
+# Losses of Keras that are a mean over rows of what each row costs.
+_ROWWISE = frozenset(name.lower() for name in (
+    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge",
+    "CosineSimilarity", "Hinge", "Huber", "KLDivergence", "LogCosh", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError",
+    "MeanSquaredLogarithmicError", "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge",
+))
+_MEANS = frozenset({"mean", "sum_over_batch_size"})
+
+
+def require_jax() -> None:
+    """Raise unless Keras runs on JAX.
+
+    Raises:
+        BackendError: Keras was imported with another backend before fallline.
+    """
+    if keras.backend.backend() != "jax":
+        raise BackendError(
+            f"Keras runs on the {keras.backend.backend()!r} backend, but fallline trains with JAX. Import fallline before keras, or set the "
+            "environment variable KERAS_BACKEND=jax before Python starts. (Watching and diagnosing work on every backend.)"
+        )
+
+
+def require_supported(model: keras.Model) -> None:
+    """Raise where Keras' own fit would do something that the engine does not.
+
+    Raises:
+        InputError: an overridden training or test step, or mixed precision with a scaled loss.
+    """
+    for name in ("train_step", "test_step"):
+        if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
+            raise InputError(
+                f"The model {model.name!r} overrides {name}, which fallline's engine cannot honour: it compiles its own steps. Put the loss into "
+                "compute_loss (which is honoured) and leave the step as it is, or train this model with its own fit."
+            )
+    if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
+        raise InputError(
+            "The model was compiled with a scaled loss (mixed_float16), which fallline does not train. Use the dtype policy 'float32' or "
+            "'mixed_bfloat16', or compile with auto_scale_loss=False."
+        )
+
+
+def _is_row_mean(loss: Any) -> bool:
+    if isinstance(loss, str):
+        try:
+            loss = keras.losses.get(loss)
+        except ValueError:
+            return False
+    kind = type(loss) if isinstance(loss, keras.losses.Loss) else loss
+    if not getattr(kind, "__module__", "").startswith("keras."):
+        return False
+    # Keras names the function of BinaryCrossentropy binary_crossentropy, and so on; Keras' own functions cost row by row.
+    plain = getattr(kind, "__name__", "").replace("_", "").lower()
+    mean = getattr(loss, "reduction", "mean") in _MEANS and getattr(loss, "ignore_class", None) is None
+    return plain in _ROWWISE and mean
+
+
+def rowwise_loss(model: keras.Model) -> bool:
+    """True when the model's loss is known to be a mean over rows, each by itself, whatever the size of the batch."""
+    if "compute_loss" in vars(model) or type(model).compute_loss is not keras.Model.compute_loss:
+        return False
+    return all(_is_row_mean(loss) for loss in keras.tree.flatten(model.loss) if loss is not None)
+
+
+def _ours(thing: Any) -> bool:
+    return str(getattr(thing, "__module__", "")).partition(".")[0] in ("keras", "fallline")
+
+
+def couples_rows(model: keras.Model) -> bool:
+    """True unless every layer and the loss are known to treat the rows of a batch one by one.
+
+    Only then may the last batch be padded; else it is a step of its own shape.
+    """
+    if type(model) not in (keras.Model, keras.Sequential) and type(model).__name__ != "Functional":
+        return True
+    for layer in (model, *model._flatten_layers(include_self=False)):
+        if any(not isinstance(operation, keras.layers.Layer) for operation in getattr(layer, "operations", ())):
+            return True  # an operation of the graph, like ops.mean(x, axis=0), may do anything
+        if not _ours(type(layer)) or type(layer).__name__ in _COUPLING or not _ours(getattr(layer, "activation", None) or keras):
+            return True
+        if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
+            return True
+    return not rowwise_loss(model)
