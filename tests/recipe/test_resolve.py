@@ -1,0 +1,53 @@
+"""A resolved recipe is itself a valid one: it is saved with the run, read back with it, and can be trained again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fallline.recipe import check, default, from_toml, override, to_mapping, to_toml
+from fallline.recipe.resolve import resolve
+from fallline.types import PROBLEM_KINDS, ProblemKind, Recipe
+from tests.recipe.test_recipe import recipes
+
+KINDS = st.sampled_from(PROBLEM_KINDS)
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(recipes(), KINDS, st.sampled_from([20, 900, 3000, 50_000]))
+def test_every_valid_recipe_resolves_to_a_valid_one(recipe: Recipe, kind: ProblemKind, n_rows: int) -> None:
+    resolved = resolve(recipe, kind=kind, n_rows=n_rows, n_features=5, n_outputs=2)
+    assert check(resolved) == resolved
+    assert from_toml(to_toml(resolved)) == resolved
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        ["optimizer.name=adam"],
+        ["optimizer.name=sgd"],
+        ["network.hidden=[]"],
+        ["ensemble.members=1"],
+        ["ensemble.members=3"],
+        ["split.time=when"],
+        ["split.folds=10"],
+        ["stopping.criterion=none"],
+    ],
+    ids=" ".join,
+)
+def test_one_change_to_the_default_resolves_to_a_valid_recipe(assignments: list[str]) -> None:
+    resolved = resolve(override(default(), assignments), kind="binary", n_rows=500, n_features=5, n_outputs=1)
+    assert check(resolved) == resolved
+
+
+@pytest.mark.parametrize("kind", PROBLEM_KINDS)
+def test_nothing_stays_auto(kind: ProblemKind) -> None:
+    resolved = resolve(default(), kind=kind, n_rows=500, n_features=5, n_outputs=1)
+    assert [
+        f"{section}.{key}"
+        for section, values in to_mapping(resolved).items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+        if value == "auto"
+    ] == []
