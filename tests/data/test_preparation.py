@@ -135,6 +135,20 @@ def test_scalings_do_what_their_names_say() -> None:
             np.testing.assert_allclose(fill, np.nanmedian(x, axis=0))
 
 
+@given(seed=st.integers(0, 100), numeric=st.sampled_from(SCALINGS))
+def test_single_precision_arithmetic_gives_the_same_features(seed: int, numeric: str) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(41, 3)) * [1.0, 1000.0, 1e-6] + [0.0, 1.7e9, 0.3]
+    preparation = _fit(make_problem(x, np.arange(41.0)), numeric=numeric)
+    raw = preparation.raw(x)
+    center, scale = preparation.numeric_center.astype(np.float32), preparation.numeric_scale.astype(np.float32)
+    single = (raw - center) * scale
+    if preparation.clip:
+        single = single / np.sqrt(1 + (single / np.float32(preparation.clip)) ** 2)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(preparation.features(raw), single, rtol=2e-6, atol=1e-6)
+
+
 def test_columns_without_spread() -> None:
     mostly = np.array([5.0] * 9 + [9.0])[:, None]
     assert scaling(mostly, "robust")[2] == pytest.approx([2 / 4])  # IQR 0: 2 / (max - min), RealMLP

@@ -469,7 +469,7 @@ CELLS = st.one_of(
 
 @given(
     columns=st.lists(st.lists(CELLS, min_size=6, max_size=6), min_size=1, max_size=3),
-    y=st.lists(CELLS, min_size=6, max_size=6),
+    y=st.lists(CELLS, min_size=6, max_size=6) | st.just([0.5, 1.5, 2.5, 3.5, 5.5, 9.5]),
 )
 def test_any_cells_give_a_problem_or_one_clear_error(columns: list[list[Any]], y: list[Any]) -> None:
     frame = pd.DataFrame({f"c{i}": pd.Series(values, dtype=object) for i, values in enumerate(columns)})

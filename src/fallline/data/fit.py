@@ -38,7 +38,8 @@ def fit_fields(problem: Problem, rows: np.ndarray, prepare: PrepareRecipe) -> di
     raw = raw_matrix(columns, frame)
     numeric_index = np.array([i for i, column in enumerate(columns) if not column.is_category], np.int64)
     numbers = raw[:, numeric_index].astype(np.float64)
-    fill, center, scale = scaling(numbers, prepare.numeric)
+    # In single precision, as the saved model holds them: rounded there alone, a centre far from 0 shifts a column.
+    fill, center, scale = (part.astype(np.float32).astype(np.float64) for part in scaling(numbers, prepare.numeric))
     target_center, target_scale = _target_scaling(problem, rows, prepare)
     names = [column.name for column in problem.columns]
     return {
