@@ -19,6 +19,7 @@ from fallline.report.figures import (
     curves,
     decimate,
     density,
+    log_floor,
     performance_names,
     worst_confusions,
 )
@@ -68,6 +69,15 @@ def test_curves_gather_members_and_name_the_first_lost_epoch():
     assert found.lost == 3
     assert curves(trace_of(loss=[[1.0]]), "loss").members == ()
     assert performance_names(trace_of(loss=[[1.0]], val_rmse=[[1.0]], accuracy=[[1.0]])) == ["accuracy", "rmse"]
+
+
+def test_a_vanishing_training_loss_does_not_flatten_the_picture():
+    found = curves(trace_of(loss=[[1.0, 1e-3, 1e-9]], val_loss=[[1.0, 0.2, 0.4]]), "loss")
+    assert log_floor(found) == pytest.approx(0.2 / 1000)
+    assert log_floor(curves(trace_of(loss=[[1.0, 1e-9]]), "loss")) == 0
+    chart = curve_chart(found, "t", "loss")
+    assert "1e-09" not in chart.body
+    assert chart.body.count('class="grid"') >= 3
 
 
 def test_calibration_error_by_hand():

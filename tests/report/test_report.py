@@ -245,6 +245,8 @@ def test_scores_findings_and_recipe_are_all_there(pages):
     assert "learning_rate = 0.004" in text
     assert "fallline predict runs/heart-0302-0930 new.csv -o predictions.csv" in text
     assert run.facts["fingerprint"] in text
+    assert "1 pair of columns says nearly the same" in text
+    assert "mean radius" in text
 
 
 def test_a_diverged_run_says_so(pages):

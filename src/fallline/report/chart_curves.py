@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fallline.report.figures import MOST_MEMBER_POINTS, MOST_POINTS, Curves, decimate, log_wanted
+from fallline.report.figures import MOST_MEMBER_POINTS, MOST_POINTS, Curves, decimate, log_floor, log_wanted
 from fallline.report.markup import tag
 from fallline.report.svg import Drawing, Panel, Scale, spread_out
 from fallline.report.text import AS_PERCENT, count, number, percent, percent_ticks, tick_words
@@ -80,7 +80,7 @@ def _chart(
     shown = [found.values(), *(m[np.isfinite(m)] for m in found.members)]
     everything = np.concatenate(shown)
     if log:
-        everything = everything[everything > 0]
+        everything = np.maximum(everything[everything > 0], log_floor(found))
     elif len(found.values()):
         # One wild member must not flatten the curve of all.
         middle = found.values()

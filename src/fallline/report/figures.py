@@ -22,11 +22,13 @@ __all__ = [
     "curves",
     "decimate",
     "density",
+    "log_floor",
     "log_wanted",
     "performance_names",
     "worst_confusions",
 ]
 
+LOG_DECADES = 1000.0
 LOG_RATIO = 30.0  # a curve that spans more than this is drawn on a logarithmic axis
 MOST_POINTS = 320  # of one line; more cannot be told apart on a screen
 MOST_MEMBER_POINTS = 90
@@ -122,6 +124,15 @@ def _first_lost(trace: Trace, name: str) -> int | None:
     shown = np.isin(trace.quantity.astype(str), [name, f"val_{name}", *(["running_loss"] if name == "loss" else [])])
     lost = shown & (trace.layer == "") & ~np.isfinite(trace.value) & (trace.epoch >= 1)
     return int(trace.epoch[lost].min()) if lost.any() else None
+
+
+def log_floor(found: Curves) -> float:
+    """Return the smallest value that a logarithmic axis shows: 3 decades below the lowest validation loss.
+
+    A training loss of 1e-9 is as good as one of 1e-6, and must not press the rest of the picture together.
+    """
+    val = found.val[np.isfinite(found.val) & (found.val > 0)]
+    return float(val.min()) / LOG_DECADES if len(val) else 0.0
 
 
 def performance_names(trace: Trace) -> list[str]:

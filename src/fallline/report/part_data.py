@@ -28,7 +28,7 @@ __all__ = ["data", "harness"]
 MOST_DRAWN = 30  # columns with pictures
 MOST_LISTED = 500  # columns in the table behind the fold
 _MOST_REMARKS = 20
-_MOST_PAIRS = 12
+_MOST_PAIRS = 40
 _KINDS = {"left_out": "left out", "category": "categorical"}
 
 
@@ -57,6 +57,8 @@ def data(view: View) -> Section | None:
             )
         )
     blocks += _targets(view, summary)
+    if summary.correlated:
+        blocks.append(_pairs(summary))
     blocks += _columns(summary)
     return Section("data", "Data", tuple(blocks))
 
@@ -101,23 +103,16 @@ def _rows_in_words(summary: Summary) -> Block:
         )
     else:
         lines.append("No value is missing.")
-    if summary.correlated:
-        pairs = sorted(summary.correlated, key=lambda p: -abs(p[2]))
-        told: list[str | Span] = [
-            plural(len(pairs), "pair of columns says", "pairs of columns say"),
-            " nearly the same (|r| ≥ 0.95): ",
-        ]
-        for i, (a, b, r) in enumerate(pairs[:_MOST_PAIRS]):
-            told += [
-                "; " if i else "",
-                Span(name(a, 40), "mono"),
-                " and ",
-                Span(name(b, 40), "mono"),
-                f" ({number(r)})",
-            ]
-        more = len(pairs) - _MOST_PAIRS
-        lines.append((*told, f"; and {plural(more, 'more pair')}." if more > 0 else "."))
     return Bullets(tuple(lines))
+
+
+def _pairs(summary: Summary) -> Fold:
+    pairs = sorted(summary.correlated, key=lambda p: -abs(p[2]))
+    rows = tuple((Span(name(a, 60), "mono"), Span(name(b, 60), "mono"), number(r)) for a, b, r in pairs[:_MOST_PAIRS])
+    blocks: list[Block] = [Table(("Column", "Column", "r"), rows, "Pairs with |r| ≥ 0.95", numeric=frozenset({2}))]
+    if len(pairs) > _MOST_PAIRS:
+        blocks.append(Paragraph(f"{plural(len(pairs) - _MOST_PAIRS, 'more pair')} not listed.", "small"))
+    return Fold(plural(len(pairs), "pair of columns says", "pairs of columns say") + " nearly the same", tuple(blocks))
 
 
 def _strength(column: ColumnSummary) -> float:
@@ -216,11 +211,11 @@ def _statistics(column: ColumnSummary) -> Line:
     s = column.statistics
     parts: list[str | Span] = []
     if "median" in s:
-        parts += ["median ", Span(number(s["median"]))]
+        parts += ["median\u00a0", Span(number(s["median"]))]
     elif "mean" in s:
-        parts += ["mean ", Span(number(s["mean"]))]
+        parts += ["mean\u00a0", Span(number(s["mean"]))]
     if "min" in s and "max" in s:
-        parts.append(Span(f"{', ' if parts else ''}{number(s['min'])} to {number(s['max'])}", "soft"))
+        parts.append(Span(f"{', ' if parts else ''}{number(s['min'])}\u00a0to\u00a0{number(s['max'])}", "soft"))
     return tuple(parts) or "–"
 
 

@@ -24,7 +24,7 @@ from fallline.report.document import (
     Span,
     Table,
 )
-from fallline.report.figures import curves, performance_names
+from fallline.report.figures import Curves, curves, log_floor, log_wanted, performance_names
 from fallline.report.text import METRIC_MEANING, count, metric, name, number, plural, score_interval, score_value
 from fallline.report.view import View
 from fallline.types import Finding
@@ -112,7 +112,7 @@ def learning(view: View) -> Section | None:
     if loss.n_epochs:
         own = [m.best_epoch for m in view.members if m.best_epoch] if view.n_members > 1 else []
         chart = curve_chart(loss, "Learning curves: loss", "loss", marks=marks, best=view.best_epoch, member_best=own)
-        blocks.append(Figure(chart, _caption(view, loss.running, own)))
+        blocks.append(Figure(chart, _caption(view, loss, own)))
     if marked:
         told: list[Line] = [
             (Span(m, _level(f)), Span(_symptom(f)), f", epoch {count(int(f.epoch or 1))}: {name(f.message, 300)}")
@@ -136,13 +136,15 @@ def learning(view: View) -> Section | None:
     return Section("learning", "Learning curves", tuple(blocks)) if blocks else None
 
 
-def _caption(view: View, running: np.ndarray, own: list[int]) -> Line:
+def _caption(view: View, found: Curves, own: list[int]) -> Line:
     parts: list[str | Span] = ["Training and validation loss after each epoch, both in evaluation mode on fixed rows. "]
     if view.n_members > 1:
         parts.append(f"Thick: mean of the {count(view.n_members)} members; thin: each member's validation loss. ")
     if own:
         parts.append("Small ticks on the base line: each member's best epoch, whose weights were kept. ")
-    if len(running):
+    if log_wanted(found.values()) and found.values().min() < log_floor(found):
+        parts.append(f"What lies below {number(log_floor(found), 1)} is drawn on the lower border. ")
+    if len(found.running):
         parts.append("Dotted: running mean of the steps in training mode, with dropout and noise at work. ")
     outcome = {
         "stopped_early": "Training stopped early: validation no longer improved.",

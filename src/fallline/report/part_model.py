@@ -96,7 +96,7 @@ def _snippets(view: View) -> list[Block]:
             ),
             Code(
                 f"import keras\nimport numpy as np\n\nmodel = keras.saving.load_model({(folder + '/model.keras')!r})\n"
-                f'raw = np.load("raw.npy")     # float32, shape (rows, columns), as run.preparation.raw(new) makes it\n'
+                '# float32, shape (rows, columns), as run.preparation.raw(new) makes it\nraw = np.load("raw.npy")\n'
                 f"model.predict(raw)",
                 "Predicting with Keras alone",
             ),

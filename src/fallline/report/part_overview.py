@@ -192,7 +192,7 @@ def problem(view: View) -> Section:
     if source:
         pairs.append(("Source", Span(name(source, 200), "mono")))
     if view.facts.get("loss"):
-        pairs.append(("Loss", name(view.facts["loss"], 80)))
+        pairs.append(("Loss", name(view.facts["loss"], 80).replace("_", " ")))
     blocks: list[Block] = (
         [Facts(tuple(pairs))]
         if pairs
@@ -223,4 +223,6 @@ def _columns(view: View) -> str:
     }
     kinds = [c.kind for c in view.run.summary.columns]
     told = [f"{count(kinds.count(k))} {w}" for k, w in words.items() if k in kinds]
+    if len(set(kinds)) == 1 and told:
+        return f"{count(len(kinds))}, {'all ' if len(kinds) > 1 else ''}{words.get(kinds[0], '')}"
     return f"{count(len(kinds))}: {and_list(told)}" if told else count(len(kinds))
