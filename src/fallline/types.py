@@ -240,6 +240,7 @@ class NetworkRecipe:
         "auto", "expansion of each number before the first layer: periodic = learned cos(2 pi (w x + b)) features",
         choices=("auto", "none", "periodic"),
     )
+    input_scale: bool = _entry(True, "learn one factor per input before the first hidden layer")
     skip: bool = _entry(True, "add a linear path from the inputs to the output beside the deep one")
     normalization: str = _entry("none", "normalisation after each hidden layer", choices=("none", "batch", "layer"))
     dropout: float | Literal["auto"] = _entry("auto", "share of hidden units silenced at random in training", low=0.0, high=0.95, auto=True)

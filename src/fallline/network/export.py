@@ -226,7 +226,7 @@ def export_model(network: MemberNetwork, weights: Sequence[np.ndarray], fixed: S
     x = _hidden(build, x, network, w)
     out = build.dense(x, w["output/kernel"], w["output/bias"], "output")
     if "skip/kernel" in w:
-        out = keras.layers.Add(name="sum")([out, build.dense(z, w["skip/kernel"], None, "skip")])
+        out = keras.layers.Add(name="deep_and_linear")([out, build.dense(z, w["skip/kernel"], None, "skip")])
     model = keras.Model(table, _finish(out, k, finish), name="fallline_ensemble" if k > 1 else "fallline_network")
     build.fill(model)
     return model

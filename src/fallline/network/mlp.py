@@ -96,7 +96,7 @@ class MemberNetwork:
         return [v.path.rpartition("/")[2] == "kernel" for v in self.model.trainable_variables]
 
 
-def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: int, scale: bool = True) -> MemberNetwork:
+def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: int) -> MemberNetwork:
     """Build one member's network from a resolved recipe.
 
     Args:
@@ -104,7 +104,6 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
         features: d, prepared features.
         numbers: m <= d, how many of them are scaled numbers (they come first).
         outputs: width of the output layer (linear).
-        scale: learn one factor per input first.
     """
     inputs = keras.Input((features,), name="features")
     x = inputs
@@ -113,7 +112,7 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
     start = x
     if recipe.embedding == "periodic" and numbers:
         x = PeriodicEmbedding(numbers, name="embedding")(x)
-    if scale and recipe.hidden:
+    if recipe.input_scale and recipe.hidden:
         x = Scale(name="scale")(x)
     assert recipe.hidden != "auto"
     for i, units in enumerate(recipe.hidden):
@@ -127,7 +126,7 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
             x = MaskDropout(recipe.dropout, name=f"dropout_{i + 1}")(x)
     out = keras.layers.Dense(outputs, kernel_initializer="zeros", name="output")(x)
     if recipe.skip and recipe.hidden:
-        out = keras.layers.Add(name="sum")([out, keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(start)])
+        out = keras.layers.Add(name="deep_and_linear")([out, keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(start)])
     model = keras.Model(inputs, out, name="member")
     return MemberNetwork(model, recipe, features, numbers, outputs)
 

@@ -14,6 +14,7 @@ from fallline.types import (
     Recipe,
     SplitRecipe,
     StoppingRecipe,
+    TrainingRecipe,
 )
 
 __all__ = ["default"]
@@ -49,12 +50,14 @@ def default(preset: str = "default") -> Recipe:
         split=SplitRecipe(folds=1),
         prepare=PrepareRecipe(numeric="standard", clip=0.0),
         network=NetworkRecipe(
-            activation="relu", initializer="he_normal", embedding="none", skip=False, normalization="none", dropout=0.0
-        ),
+            hidden=(64, 64), activation="relu", initializer="he_normal", embedding="none", input_scale=False, skip=False,
+            normalization="none", dropout=0.0, rate_per_layer=False,
+        ),  # fmt: skip
         # Kingma & Ba (2015), section 2: the paper's own settings.
         optimizer=OptimizerRecipe(
             name="adam", learning_rate=1e-3, beta_1=0.9, beta_2=0.999, weight_decay=0.0, schedule="constant"
         ),
-        stopping=StoppingRecipe(criterion="patience", restore_best=True),
+        training=TrainingRecipe(epochs=300, batch_size=32),
+        stopping=StoppingRecipe(criterion="patience", patience=20, restore_best=True),
         ensemble=EnsembleRecipe(members=1, calibrate=False),
     )

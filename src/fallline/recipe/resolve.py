@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from fallline.types import ProblemKind, Recipe
+from fallline.errors import RecipeError
+from fallline.types import NetworkRecipe, OptimizerRecipe, ProblemKind, Recipe, SplitRecipe, TrainingRecipe
 
 __all__ = ["resolve"]
 
+# Below so many rows every network is cheap and every row counts: small networks, more of them, more folds.
+_SMALL, _MEDIUM = 1_000, 5_000
+
+# The family whose activations' variance He's initialisation keeps; see `fallline.network.initialise`.
+_HE = ("relu", "leaky_relu", "elu", "gelu", "silu", "mish")
+_LECUN = ("selu", "lecun_tanh")
+
+
+def _pick(value: Any, auto: Any) -> Any:
+    return auto if value == "auto" else value
+
 
 def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, n_outputs: int) -> Recipe:
-    """Return the recipe without "auto" entries.
+    """Return the recipe without "auto" entries; a resolved recipe is itself a valid one.
 
     Args:
         recipe: a checked recipe.
@@ -18,28 +32,71 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
         n_rows: rows for training and validation together.
         n_features: prepared features.
         n_outputs: width of the output layer.
+
+    Raises:
+        RecipeError: entries that the kind of problem contradicts.
     """
+    if mistakes := list(_contradictions(recipe, kind)):
+        raise RecipeError(mistakes)
     regression = kind in ("regression", "multioutput")
+    small = n_rows < _SMALL
+    split, members = _split(recipe, n_rows)
+    training = recipe.training
+    training = replace(
+        training, epochs=_pick(training.epochs, 128 if regression else 64), batch_size=_pick(training.batch_size, 64 if small else 256),
+        loss=_pick(training.loss, "mse" if regression else "cross_entropy"),
+    )
+    patience = _pick(recipe.stopping.patience, _patience(recipe, int(training.epochs)))
+    return replace(
+        recipe, split=split, network=_network(recipe.network, regression=regression, small=small),
+        optimizer=_optimizer(recipe.optimizer, regression=regression), training=training,
+        stopping=replace(recipe.stopping, patience=patience), ensemble=replace(recipe.ensemble, members=members),
+    )
 
-    def pick(value, auto):
-        return auto if value == "auto" else value
 
-    small, medium = n_rows < 1000, n_rows < 5000
-    net, opt, tr, st, sp, en = recipe.network, recipe.optimizer, recipe.training, recipe.stopping, recipe.split, recipe.ensemble
-    net = replace(net,
-        hidden=pick(net.hidden, (128, 128) if small else (256, 256, 256)),
-        activation=pick(net.activation, "mish" if regression else "selu"),
-        embedding=pick(net.embedding, "periodic"),
-        dropout=pick(net.dropout, 0.15))
-    opt = replace(opt,
-        name=pick(opt.name, "adamw"),
-        learning_rate=pick(opt.learning_rate, 0.01 if regression else 0.0025),
-        beta_2=pick(opt.beta_2, 0.95),
-        weight_decay=pick(opt.weight_decay, 0.02),
-        schedule=pick(opt.schedule, "coslog4"))
-    tr = replace(tr, epochs=pick(tr.epochs, 256 if small else 100), batch_size=pick(tr.batch_size, 64 if small else 256))
-    st = replace(st, patience=pick(st.patience, 1000))
-    folds = pick(sp.folds, 8 if medium else 5)
-    sp = replace(sp, folds=folds)
-    en = replace(en, members=pick(en.members, folds * 2 if small else folds))
-    return replace(recipe, network=net, optimizer=opt, training=tr, stopping=st, split=sp, ensemble=en)
+def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
+    training: TrainingRecipe = recipe.training
+    if kind in ("regression", "multioutput"):
+        if training.loss == "cross_entropy":
+            yield f'training.loss = "cross_entropy" compares classes, but the problem is {kind}. Use "mse", "mae" or "huber".'
+        if training.label_smoothing > 0:
+            yield f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, but the problem is {kind}. Use 0."
+        if training.class_weight != "none":
+            yield f'training.class_weight = "{training.class_weight}" weighs classes, but the problem is {kind}. Use "none".'
+    elif training.loss in ("mae", "huber", "mse"):
+        yield f'training.loss = "{training.loss}" compares quantities, but the problem is {kind}. Use "cross_entropy" or "auto".'
+
+
+def _network(network: NetworkRecipe, *, regression: bool, small: bool) -> NetworkRecipe:
+    hidden = _pick(network.hidden, (128, 128) if small else (256, 256, 256))
+    activation = _pick(network.activation, "mish" if regression else "selu")
+    usual = "he_normal" if activation in _HE else "lecun_normal" if activation in _LECUN else "glorot_uniform"
+    return replace(
+        network, hidden=hidden, activation=activation, initializer=_pick(network.initializer, usual),
+        embedding=_pick(network.embedding, "periodic" if hidden else "none"), dropout=_pick(network.dropout, 0.15 if hidden else 0.0),
+    )
+
+
+def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerRecipe:
+    name = _pick(optimizer.name, "adamw")
+    return replace(
+        optimizer, name=name, learning_rate=_pick(optimizer.learning_rate, (0.01 if regression else 0.0025) if name != "sgd" else 0.01),
+        beta_2=_pick(optimizer.beta_2, 0.95), weight_decay=_pick(optimizer.weight_decay, 0.02 if name == "adamw" else 0.0),
+        schedule=_pick(optimizer.schedule, "cosine"),
+    )
+
+
+def _split(recipe: Recipe, n_rows: int) -> tuple[SplitRecipe, int]:
+    """Folds and members: without a remainder, so that no fold is left unused."""
+    split, asked = recipe.split, recipe.ensemble.members
+    # Nothing of the past is validated on what was learned from the future.
+    usual = 1 if split.time else 8 if n_rows < _MEDIUM else 5
+    usual = max(1, min(usual, n_rows // 4))  # a fold needs a few rows
+    folds = int(_pick(split.folds, usual if asked == "auto" else min(usual, int(asked))))
+    members = int(_pick(asked, (2 * folds if n_rows < _SMALL else folds) if folds > 1 else 5))
+    return replace(split, folds=folds), members
+
+
+def _patience(recipe: Recipe, epochs: int) -> int:
+    """Under a schedule that falls to the end the best weights come late: only a constant rate is stopped early."""
+    return max(16, epochs // 4) if recipe.optimizer.schedule == "constant" else max(epochs, 1)

@@ -285,7 +285,7 @@ def _score(problem: Problem, prepared: Prepared, model: Any, raw: np.ndarray, oo
            oof: np.ndarray) -> tuple[tuple[Score, ...], HeldOut]:
     """Score on untouched rows; without any, on each row by the members that were not trained on it."""
     from fallline.score import baselines, score
-    from fallline.train.predict import apply_model
+    from fallline.train.prediction import apply_model
 
     rows, name = (prepared.test_rows, "test") if len(prepared.test_rows) else (oof_rows, "out_of_fold")
     prediction = apply_model(model, raw[rows]) if name == "test" else oof
