@@ -100,7 +100,9 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
             "unrepresentative-validation-set",
         }
     ),
-    "oscillation": frozenset({"unrepresentative-validation-set", "underfit-stopped-early", "underfit-flat", "no-skill"}),
+    "oscillation": frozenset(
+        {"unrepresentative-validation-set", "underfit-stopped-early", "underfit-flat", "no-skill"}
+    ),
     "underfit-flat": frozenset({"no-skill", "unrepresentative-validation-set"}),
     "underfit-stopped-early": frozenset({"no-skill"}),
     "overfit": frozenset({"no-skill", "unrepresentative-validation-set", "unrepresentative-training-set"}),

@@ -22,17 +22,49 @@ from fallline.types import FAMILIES, SEVERITIES, Score
 NAMES = {
     f"S{number}": name
     for number, name in enumerate(
-        """underfit-flat underfit-stopped-early overfit good-fit unrepresentative-training-set
-        unrepresentative-validation-set oscillation divergence plateau learning-rate-too-high learning-rate-too-low no-skill
-        vanishing-gradients exploding-gradients saturated-units dead-relu bad-initial-scale symmetric-units
-        layer-not-learning ill-conditioned inputs-not-scaled inputs-correlated output-loss-mismatch no-nonlinearity
-        class-imbalance suspect-labels not-shuffled batch-size-unsuited batch-norm-with-dropout capacity-unsuited
-        targets-out-of-range high-variance-over-seeds best-value-on-border validation-overfitted targets-not-scaled
-        over-regularised missing-values""".split(),
+        [
+            "underfit-flat",
+            "underfit-stopped-early",
+            "overfit",
+            "good-fit",
+            "unrepresentative-training-set",
+            "unrepresentative-validation-set",
+            "oscillation",
+            "divergence",
+            "plateau",
+            "learning-rate-too-high",
+            "learning-rate-too-low",
+            "no-skill",
+            "vanishing-gradients",
+            "exploding-gradients",
+            "saturated-units",
+            "dead-relu",
+            "bad-initial-scale",
+            "symmetric-units",
+            "layer-not-learning",
+            "ill-conditioned",
+            "inputs-not-scaled",
+            "inputs-correlated",
+            "output-loss-mismatch",
+            "no-nonlinearity",
+            "class-imbalance",
+            "suspect-labels",
+            "not-shuffled",
+            "batch-size-unsuited",
+            "batch-norm-with-dropout",
+            "capacity-unsuited",
+            "targets-out-of-range",
+            "high-variance-over-seeds",
+            "best-value-on-border",
+            "validation-overfitted",
+            "targets-not-scaled",
+            "over-regularised",
+            "missing-values",
+        ],
         start=1,
     )
 }
-EXISTING = "S1 S2 S3 S4 S5 S6 S7 S8 S12 S21 S23 S25".split()
+EXISTING = ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S12", "S21", "S23", "S25"]
 RULES = pytest.mark.parametrize("rule", discover(), ids=lambda rule: rule.symptom.name)
 
 
@@ -80,7 +112,9 @@ def test_rules_import_neither_jax_nor_keras() -> None:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not {name.split(".")[0] for name in names} & {"jax", "keras", "pandas", "sklearn", "tensorflow"}, path
+            assert not {name.split(".")[0] for name in names} & {"jax", "keras", "pandas", "sklearn", "tensorflow"}, (
+                path
+            )
 
 
 # ---------------------------------------------------------------------------------------- whatever is thrown at them
@@ -95,8 +129,14 @@ _NUMBER = st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(0.0))
 _COUNT = st.one_of(st.none(), st.integers(0, 1000))
 _SCORES = st.lists(
     st.builds(
-        Score, st.sampled_from(["log_loss", "rmse", "auc"]), _FLOAT, _FLOAT, _FLOAT, n=st.integers(0, 99),
-        who=st.sampled_from(["model", "dummy", "linear"]), higher_is_better=st.booleans(),
+        Score,
+        st.sampled_from(["log_loss", "rmse", "auc"]),
+        _FLOAT,
+        _FLOAT,
+        _FLOAT,
+        n=st.integers(0, 99),
+        who=st.sampled_from(["model", "dummy", "linear"]),
+        higher_is_better=st.booleans(),
     ),
     max_size=4,
 ).map(tuple)
@@ -104,20 +144,39 @@ _VECTOR = st.lists(_FLOAT, max_size=5).map(lambda values: np.array(values, np.fl
 _WORDS = ["linear", "softmax", "sigmoid", "relu", "tanh", "something"]
 _LOSSES = ["mse", "mae", "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy", "mine"]
 STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
-    "loss": _CURVE, "val_loss": _CURVE, "running_loss": _CURVE, "accuracy": _CURVE, "val_accuracy": _CURVE,
-    "learning_rate": _CURVE, "loss_is_running": st.booleans(), "restored": st.booleans(), "stopped_early": st.booleans(),
-    "reference_loss": st.one_of(st.none(), st.floats(1e-9, 1e9)), "lost_at": st.one_of(st.none(), st.integers(1, 50)),
-    "lost_members": st.integers(0, 5), "members": st.integers(1, 5), "n_validation": _COUNT, "n_train": _COUNT,
+    "loss": _CURVE,
+    "val_loss": _CURVE,
+    "running_loss": _CURVE,
+    "accuracy": _CURVE,
+    "val_accuracy": _CURVE,
+    "learning_rate": _CURVE,
+    "loss_is_running": st.booleans(),
+    "restored": st.booleans(),
+    "stopped_early": st.booleans(),
+    "reference_loss": st.one_of(st.none(), st.floats(1e-9, 1e9)),
+    "lost_at": st.one_of(st.none(), st.integers(1, 50)),
+    "lost_members": st.integers(0, 5),
+    "members": st.integers(1, 5),
+    "n_validation": _COUNT,
+    "n_train": _COUNT,
     "class_counts": st.dictionaries(st.text(max_size=3), st.integers(0, 10**6), max_size=4),
     "class_recall": st.dictionaries(st.text(max_size=3), st.floats(0, 1) | st.just(math.nan), max_size=4),
-    "model_scores": _SCORES, "baseline_scores": _SCORES, "input_mean": _VECTOR, "input_sd": _VECTOR,
-    "input_names": st.lists(st.text(max_size=3), max_size=3), "output_activation": st.sampled_from(_WORDS),
-    "loss_name": st.sampled_from(_LOSSES), "output_units": st.one_of(st.none(), st.integers(1, 5)),
-    "from_logits": st.one_of(st.none(), st.booleans()), "target_min": _NUMBER, "target_max": _NUMBER,
-    "target_width": st.one_of(st.none(), st.integers(1, 5)), "target_is_whole": st.one_of(st.none(), st.booleans()),
+    "model_scores": _SCORES,
+    "baseline_scores": _SCORES,
+    "input_mean": _VECTOR,
+    "input_sd": _VECTOR,
+    "input_names": st.lists(st.text(max_size=3), max_size=3),
+    "output_activation": st.sampled_from(_WORDS),
+    "loss_name": st.sampled_from(_LOSSES),
+    "output_units": st.one_of(st.none(), st.integers(1, 5)),
+    "from_logits": st.one_of(st.none(), st.booleans()),
+    "target_min": _NUMBER,
+    "target_max": _NUMBER,
+    "target_width": st.one_of(st.none(), st.integers(1, 5)),
+    "target_is_whole": st.one_of(st.none(), st.booleans()),
     "target_is_one_hot": st.one_of(st.none(), st.booleans()),
     "problem_kind": st.sampled_from([None, "regression", "binary", "multiclass", "multioutput", "multilabel"]),
-}  # fmt: skip
+}
 
 
 def test_every_statistic_that_a_rule_reads_is_thrown_at_it() -> None:
@@ -146,12 +205,22 @@ def test_no_statistics_make_a_rule_stumble(statistics: dict[str, Any]) -> None:
 def _typical() -> dict[str, Any]:
     curve = np.linspace(1.0, 0.2, 300) + 0.01 * np.sin(np.arange(300))
     return {
-        "loss": curve, "val_loss": curve + 0.1, "accuracy": curve, "start_loss": 1.0, "kept_loss": 0.2,
-        "kept_val_loss": 0.3, "n_validation": 100, "reference_loss": 1.0,
-        "class_counts": dict.fromkeys(map(str, range(100)), 50), "input_mean": np.ones(10_000),
-        "input_sd": np.ones(10_000), "model_scores": (Score("rmse", 1.0),), "baseline_scores": (Score("rmse", 2.0, who="dummy"),),
-        "output_activation": "linear", "loss_name": "mse",
-    }  # fmt: skip
+        "loss": curve,
+        "val_loss": curve + 0.1,
+        "accuracy": curve,
+        "start_loss": 1.0,
+        "kept_loss": 0.2,
+        "kept_val_loss": 0.3,
+        "n_validation": 100,
+        "reference_loss": 1.0,
+        "class_counts": dict.fromkeys(map(str, range(100)), 50),
+        "input_mean": np.ones(10_000),
+        "input_sd": np.ones(10_000),
+        "model_scores": (Score("rmse", 1.0),),
+        "baseline_scores": (Score("rmse", 2.0, who="dummy"),),
+        "output_activation": "linear",
+        "loss_name": "mse",
+    }
 
 
 @RULES

@@ -28,7 +28,10 @@ def symptoms(what: Any, **known: Any) -> set[str]:
 HEALTHY = {
     "plain": ({"loss": decay(0.7, 0.10, 80, 12), "val_loss": decay(0.7, 0.14, 80, 12)}, {}),
     "small noise": (
-        {"loss": decay(0.7, 0.1, 80, 12) + noise(80, 0.002), "val_loss": decay(0.7, 0.15, 80, 12) + noise(80, 0.004, 1)},
+        {
+            "loss": decay(0.7, 0.1, 80, 12) + noise(80, 0.002),
+            "val_loss": decay(0.7, 0.15, 80, 12) + noise(80, 0.004, 1),
+        },
         {},
     ),
     "early stopped, best restored": (
@@ -111,7 +114,10 @@ def test_a_learning_rate_far_too_low_still_falls() -> None:
     [
         ({"loss": decay(0.7, 0.2, 100, 20)}, {}),  # at rest
         ({"loss": np.linspace(0.7, 0.4, 30)}, {"stopped_early": True}),  # a criterion ended it
-        ({"loss": np.linspace(0.7, 0.4, 30), "val_loss": sagging(0.7, 0.5, 0.6, 30, 15)}, {}),  # validation past its best
+        (
+            {"loss": np.linspace(0.7, 0.4, 30), "val_loss": sagging(0.7, 0.5, 0.6, 30, 15)},
+            {},
+        ),  # validation past its best
         ({"loss": decay(0.7, 0.0, 60, 15)}, {}),  # explains nearly everything
         ({"loss": np.linspace(0.7, 0.4, 30), "learning_rate": np.linspace(1e-3, 1e-6, 30)}, {}),  # the rate has ended
         ({"loss": np.linspace(0.7, 0.6, 4)}, {}),  # too short to say
@@ -193,7 +199,9 @@ def test_a_noisy_validation_loss() -> None:
     assert found is not None
     assert found.evidence["val_noise"] == pytest.approx(0.06, rel=0.5)
     equally = {"loss": loss + noise(60, 0.06, 3), "val_loss": held}
-    assert "unrepresentative-validation-set" not in {f.symptom for f in diagnose(trace(equally)) if f.severity != "note"}
+    assert "unrepresentative-validation-set" not in {
+        f.symptom for f in diagnose(trace(equally)) if f.severity != "note"
+    }
 
 
 def test_an_easier_validation_set() -> None:
@@ -264,7 +272,9 @@ def test_some_members_lost() -> None:
 
 
 def test_explosive_growth() -> None:
-    found = named(diagnose(trace({"loss": np.concatenate([decay(0.7, 0.3, 10, 3), np.geomspace(0.5, 1e6, 10)])})), "divergence")
+    found = named(
+        diagnose(trace({"loss": np.concatenate([decay(0.7, 0.3, 10, 3), np.geomspace(0.5, 1e6, 10)])})), "divergence"
+    )
     assert found is not None
     assert found.epoch is not None
     assert 11 <= found.epoch <= 13

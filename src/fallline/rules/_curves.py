@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-__all__ = ["END_SHARE", "drop_scale", "end_level", "fall_at_end", "finite", "jitter", "smooth"]
+__all__ = ["END_SHARE", "drop_scale", "end_level", "fall_at_end", "finite", "jitter", "lowest", "smooth"]
 
 # The last fifth of the epochs is "the end" of a run: the smallest part in which a run of 15 epochs has three values.
 END_SHARE = 0.2
@@ -51,6 +51,14 @@ def smooth(values: np.ndarray) -> np.ndarray:
     padded = np.pad(values, width // 2, mode="reflect")
     found: np.ndarray = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
     return found
+
+
+def lowest(values: np.ndarray) -> tuple[int, float]:
+    """Return where the smoothed curve is lowest, and its level; where it is so twice, the curve itself decides."""
+    calm = smooth(values)
+    level = float(np.min(calm))
+    equal = np.flatnonzero(calm <= level)
+    return int(equal[np.argmin(values[equal])]), level
 
 
 def end_level(values: np.ndarray) -> float:

@@ -145,7 +145,7 @@ def curves_from_csv(path: Path) -> dict[str, np.ndarray]:
         return (value.replace(",", ".") if decimal_comma else value) or None
 
     columns = {names[i]: [cell(row, i) for row in rows[1:]] for i in known}
-    if not columns:
+    if all(_plain(name) in _EPOCHS for name in columns):
         raise InputError(
             f"{str(path)!r} has the columns {', '.join(map(repr, names))}; none of them is a learning curve. Name the "
             "training loss 'loss' or 'train_loss' (and the validation loss 'val_loss')."

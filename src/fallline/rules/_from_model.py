@@ -154,14 +154,11 @@ def loss_statistics(loss: Any) -> dict[str, Any]:
 def compiled_statistics(model: Any) -> dict[str, Any]:
     """Return loss, metrics and optimizer of a compiled model; {} when it is not compiled."""
     found = loss_statistics(getattr(model, "loss", None))
-    read = getattr(model, "get_compile_config", None)
-    config = read() if callable(read) and getattr(model, "compiled", False) else None
-    metrics = (config or {}).get("metrics") or ()
+    # As given to compile(): the public get_compile_config() would serialise every object, and fails on homemade ones.
+    given = getattr(getattr(model, "_compile_config", None), "config", None)
+    metrics = (given.get("metrics") if isinstance(given, Mapping) else None) or ()
     if isinstance(metrics, (list, tuple)):
-        names = [
-            m if isinstance(m, str) else (m.get("config", {}).get("name") if isinstance(m, Mapping) else None)
-            for m in metrics
-        ]
+        names = (m if isinstance(m, str) else getattr(m, "name", getattr(m, "__name__", None)) for m in metrics)
         found["metric_names"] = [str(name) for name in names if name]
     optimizer = getattr(model, "optimizer", None)
     return found | optimizer_statistics(optimizer)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fallline.rules._curves import drop_scale, end_level, finite, jitter, smooth
+from fallline.rules._curves import drop_scale, end_level, finite, jitter, lowest, smooth
 from fallline.rules._rule import Symptom
 from fallline.types import Finding
 
@@ -46,9 +46,11 @@ LOST_HALF = 0.5
 # A validation loss back at this share of where it started has lost all it had learned.
 ALL_LOST = 0.9
 
-# Never below 98 % of the loss of a constant prediction on validation rows, yet below 90 % of it on training rows.
+# Never below 98 % of the loss of a constant prediction on validation rows, yet below 96 % of it on training rows.
+# Calibration: healthy runs came to 92 % and less on validation rows; one in seven of the runs on shuffled labels that
+# were stopped early stayed above 96 % on training rows too, and are left to the comparison with the baseline.
 NO_GAIN = 0.98
-LEARNED = 0.9
+LEARNED = 0.96
 
 TREATMENTS = (
     "stop early and restore the weights of the best epoch",
@@ -92,9 +94,8 @@ def examine(
     _, values = finite(loss)
     if len(held) < SYMPTOM.min_epochs:
         return
-    calm = smooth(held)
-    where = int(np.argmin(calm))
-    epoch, low, last = int(at[where]), float(calm[where]), end_level(held)
+    where, low = lowest(held)
+    epoch, last = int(at[where]), end_level(held)
     rise, noise = last - low, jitter(held)
     if reference_loss is not None and low > NO_GAIN * reference_loss and end_level(values) < LEARNED * reference_loss:
         yield _by_heart(epoch, low, end_level(values), reference_loss)
