@@ -161,11 +161,13 @@ def summarise(
     text: list[str] = []
     plain: dict[str, dict[str, Any]] = {}
     widest = standings(tables, everything, who, groups["all"])
-    text.append(_table_text(widest, who, seconds))
+    if widest:
+        text.append(_table_text(widest, who, seconds))
     for group, names in groups.items():
         found = standings(tables, everything, who, [name for name in names if name != who])
         plain[group] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
-        text.append(f"mean rank, {group} (log-loss / RMSE): " + _ranks_text(plain[group]))
+        if found:
+            text.append(f"mean rank, {group} (log-loss / RMSE): " + _ranks_text(plain[group]))
     for metric in ("accuracy", "auc", "r2"):
         found = standings(tables, everything, who, groups["with catboost"], metric)
         plain[metric] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
@@ -177,7 +179,8 @@ def summarise(
         if pairs and peer != who:
             plain["ahead_of"][peer] = {"tables": sum(ranks[who] < ranks[peer] for ranks in pairs), "of": len(pairs)}
     pairwise = (f"{peer} {entry['tables']}/{entry['of']}" for peer, entry in plain["ahead_of"].items())
-    text.append(f"{who} ahead of: " + ", ".join(pairwise))
+    if plain["ahead_of"]:
+        text.append(f"{who} ahead of: " + ", ".join(pairwise))
     text.append(f"{len(good)} folds of {len(seconds)} tables, fitted in {sum(seconds.values()):.0f} s")
     failures = [f"FAILED {row['dataset']} fold {row['fold']}: {row['error']}" for row in rows if "error" in row]
     return "\n".join([*text, *failures]), {
