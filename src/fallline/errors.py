@@ -41,7 +41,9 @@ class RecipeError(InputError):
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
-        head = "The recipe has a mistake" if len(self.mistakes) == 1 else f"The recipe has {len(self.mistakes)} mistakes"
+        head = (
+            "The recipe has a mistake" if len(self.mistakes) == 1 else f"The recipe has {len(self.mistakes)} mistakes"
+        )
         super().__init__(head + ":\n" + "\n".join(f"  - {mistake}" for mistake in self.mistakes))
 
     def __reduce__(self) -> tuple[type[RecipeError], tuple[tuple[str, ...]]]:

@@ -208,7 +208,7 @@ def _withdraw(folder: RunFolder) -> None:
 
 def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: StopSignals) -> Run:
     from fallline.report import render
-    from fallline.store import write_run, write_start
+    from fallline.store import environment, write_run, write_start
     from fallline.train import train_problem
 
     command = job.command()
@@ -232,7 +232,10 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
     state = folder.load_checkpoint() if job.resume else None
     with TrainingProgress(screen, stop) as progress:
         run = train_problem(problem, job.recipe, on_progress=progress, checkpoint=checkpoint, resume=state)
-        run = run.with_(facts={**run.facts, "name": folder.path.name, COMMAND: command})
+        run = run.with_(
+            facts={**run.facts, "name": folder.path.name, COMMAND: command},
+            environment=environment(seed=job.recipe.seed, fingerprint=problem.fingerprint),
+        )
         begin()
         write_run(folder, run)
     _show_results(run, screen)

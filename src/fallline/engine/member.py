@@ -118,10 +118,17 @@ def start_state(params: Tree, aux: Tree, optimizer: Tree, *, keep_best: bool) ->
     members = np.shape(jax.tree.leaves(params)[0])[0]
     zeros = np.zeros(members, np.int32)
     return MemberState(
-        params=params, aux=aux, optimizer=optimizer,
-        best_params=params if keep_best else (), best_aux=aux if keep_best else (),
-        best_loss=np.full(members, np.inf, np.float32), best_epoch=zeros, wait=zeros, epoch=zeros,
-        outcome=np.full(members, RUNNING, np.int32), bad_step=np.full(members, -1, np.int32),
+        params=params,
+        aux=aux,
+        optimizer=optimizer,
+        best_params=params if keep_best else (),
+        best_aux=aux if keep_best else (),
+        best_loss=np.full(members, np.inf, np.float32),
+        best_epoch=zeros,
+        wait=zeros,
+        epoch=zeros,
+        outcome=np.full(members, RUNNING, np.int32),
+        bad_step=np.full(members, -1, np.int32),
     )
 
 
@@ -130,8 +137,15 @@ def _take(data: Tree, rows: jax.Array) -> Tree:
     return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data)
 
 
-def _step(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], carry: Tree,
-          rows: jax.Array, valid: jax.Array, rate: jax.Array) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
+def _step(
+    task: Task,
+    numbers: Numbers,
+    data: tuple[Tree, Tree, jax.Array],
+    carry: Tree,
+    rows: jax.Array,
+    valid: jax.Array,
+    rate: jax.Array,
+) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
     params, aux, optimizer = carry
     x, y, weight = _take(data, rows)
     real = jnp.sum(valid)
@@ -141,8 +155,14 @@ def _step(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], carr
     return (params, aux, optimizer), (loss, real)
 
 
-def train_epoch(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], state: MemberState,
-                schedule: Schedule, index: jax.Array) -> tuple[MemberState, jax.Array]:
+def train_epoch(
+    task: Task,
+    numbers: Numbers,
+    data: tuple[Tree, Tree, jax.Array],
+    state: MemberState,
+    schedule: Schedule,
+    index: jax.Array,
+) -> tuple[MemberState, jax.Array]:
     """Run the steps of one epoch of the chunk; return the new state and the mean loss over its rows."""
     carry = (state.params, state.aux, state.optimizer)
 
@@ -170,7 +190,9 @@ class Rows(NamedTuple):
     rest: Array  # (r,) int32
 
 
-def evaluate(task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, rows: Rows) -> jax.Array:
+def evaluate(
+    task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, rows: Rows
+) -> jax.Array:
     """Evaluate in evaluation mode, batch by batch; return (q,) quantities."""
 
     def body(carry: Tree, xs: Tree) -> tuple[Tree, None]:
@@ -192,8 +214,9 @@ def _select(condition: jax.Array, new: Tree, old: Tree) -> Tree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def end_epoch(stopping: Stopping, before: MemberState, after: MemberState, running: jax.Array,
-              monitored: jax.Array) -> MemberState:
+def end_epoch(
+    stopping: Stopping, before: MemberState, after: MemberState, running: jax.Array, monitored: jax.Array
+) -> MemberState:
     """Close an epoch: count it, keep the best weights, stop, or call the member diverged.
 
     A diverged member gets the state from before the epoch back, so that its weights stay finite and the failing step
@@ -205,14 +228,22 @@ def end_epoch(stopping: Stopping, before: MemberState, after: MemberState, runni
     wait = jnp.where(improved, 0, before.wait + 1)
     patient = (wait < stopping.patience) if stopping.patience else jnp.asarray(True)
     outcome = jnp.where(finite, jnp.where(patient, RUNNING, STOPPED), DIVERGED).astype(jnp.int32)
-    params, aux, optimizer = _select(finite, (after.params, after.aux, after.optimizer),
-                                     (before.params, before.aux, before.optimizer))
+    params, aux, optimizer = _select(
+        finite, (after.params, after.aux, after.optimizer), (before.params, before.aux, before.optimizer)
+    )
     best = (before.best_params, before.best_aux)
     if stopping.keep_best:
         best = _select(improved, (after.params, after.aux), best)
     return MemberState(
-        params=params, aux=aux, optimizer=optimizer, best_params=best[0], best_aux=best[1],
+        params=params,
+        aux=aux,
+        optimizer=optimizer,
+        best_params=best[0],
+        best_aux=best[1],
         best_loss=jnp.where(improved, monitored, before.best_loss),
         best_epoch=jnp.where(improved, epoch, before.best_epoch).astype(jnp.int32),
-        wait=wait.astype(jnp.int32), epoch=epoch, outcome=outcome, bad_step=after.bad_step,
+        wait=wait.astype(jnp.int32),
+        epoch=epoch,
+        outcome=outcome,
+        bad_step=after.bad_step,
     )

@@ -35,8 +35,18 @@ __all__ = ["Population"]
 Tree = Any
 
 
-def _member_chunk(task: Task, stopping: Stopping, validated: bool, data: Tree, epochs: jax.Array, state: MemberState,
-                  numbers: dict[str, jax.Array], schedule: Schedule, train_eval: Rows, val_eval: Rows) -> Tree:
+def _member_chunk(
+    task: Task,
+    stopping: Stopping,
+    validated: bool,
+    data: Tree,
+    epochs: jax.Array,
+    state: MemberState,
+    numbers: dict[str, jax.Array],
+    schedule: Schedule,
+    train_eval: Rows,
+    val_eval: Rows,
+) -> Tree:
     """Train one member for at most ``epochs`` epochs; return its state and what was seen, (e, 1 + 2 q)."""
     capacity = schedule.order.shape[0]
     seen = jnp.full((capacity, 1 + 2 * len(task.quantities)), jnp.nan, jnp.float32)
@@ -49,7 +59,11 @@ def _member_chunk(task: Task, stopping: Stopping, validated: bool, data: Tree, e
         index, before, seen = carry
         after, running = train_epoch(task, numbers, data, before, schedule, index)
         on_train = evaluate(task, numbers, data, after.params, after.aux, train_eval)
-        on_val = evaluate(task, numbers, data, after.params, after.aux, val_eval) if validated else jnp.full_like(on_train, jnp.nan)
+        on_val = (
+            evaluate(task, numbers, data, after.params, after.aux, val_eval)
+            if validated
+            else jnp.full_like(on_train, jnp.nan)
+        )
         state = end_epoch(stopping, before, after, running, on_val[0] if validated else on_train[0])
         return index + 1, state, seen.at[index].set(jnp.concatenate([running[None], on_train, on_val]))
 
@@ -68,8 +82,9 @@ class Population:
         devices: devices to use; default: all, at most one per member.
     """
 
-    def __init__(self, task: Task, stopping: Stopping, members: int, *, validated: bool,
-                 devices: list[jax.Device] | None = None) -> None:
+    def __init__(
+        self, task: Task, stopping: Stopping, members: int, *, validated: bool, devices: list[jax.Device] | None = None
+    ) -> None:
         self.task, self.stopping, self.members, self.validated = task, stopping, members, validated
         self.devices = devices or member_devices(members)
         self.padded = -(-members // len(self.devices)) * len(self.devices)
@@ -93,7 +108,9 @@ class Population:
         if len(self.devices) == 1:
             return share
         split, whole = P("member"), P()
-        return jax.shard_map(share, mesh=self._mesh, in_specs=(whole, whole, *[split] * 5), out_specs=split, check_vma=False)
+        return jax.shard_map(
+            share, mesh=self._mesh, in_specs=(whole, whole, *[split] * 5), out_specs=split, check_vma=False
+        )
 
     def place(self, tree: Tree, *, shared: bool = False) -> Tree:
         """Put arrays on the devices: whole on each, or members (leading axis, padded by repetition) spread over them."""
@@ -115,8 +132,16 @@ class Population:
             placed = placed._replace(outcome=jax.device_put(ended, self._split))
         return placed
 
-    def start(self, data: Tree, epochs: int, state: MemberState, numbers: Tree, schedule: Schedule, train_eval: Rows,
-              val_eval: Rows) -> tuple[MemberState, jax.Array]:
+    def start(
+        self,
+        data: Tree,
+        epochs: int,
+        state: MemberState,
+        numbers: Tree,
+        schedule: Schedule,
+        train_eval: Rows,
+        val_eval: Rows,
+    ) -> tuple[MemberState, jax.Array]:
         """Train every running member for at most ``epochs`` epochs; ``state`` is consumed. Does not wait.
 
         Returns:

@@ -27,5 +27,7 @@ def apply_activation(name: str, x: Any, *, layer_name: str) -> Any:
     """Apply an activation to a symbolic Keras tensor by stock layers only."""
     if name == "lecun_tanh":
         inner = keras.layers.Rescaling(2.0 / 3.0, name=f"{layer_name}_in")(x)
-        return keras.layers.Rescaling(1.7159, name=f"{layer_name}_out")(keras.layers.Activation("tanh", name=layer_name)(inner))
+        return keras.layers.Rescaling(1.7159, name=f"{layer_name}_out")(
+            keras.layers.Activation("tanh", name=layer_name)(inner)
+        )
     return keras.layers.Activation(name, name=layer_name)(x)

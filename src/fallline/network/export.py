@@ -61,8 +61,10 @@ def _floats(values: Any) -> list[float]:
 
 
 def _by_column(x: Any, *, scale: Any = 1.0, offset: Any = 0.0) -> Any:
-    """x * scale + offset with one constant per column; a stock layer keeps constants, an operation cannot."""
-    return keras.layers.Rescaling(scale if np.isscalar(scale) else _floats(scale), offset=offset if np.isscalar(offset) else _floats(offset))(x)
+    """X * scale + offset with one constant per column; a stock layer keeps constants, an operation cannot."""
+    return keras.layers.Rescaling(
+        scale if np.isscalar(scale) else _floats(scale), offset=offset if np.isscalar(offset) else _floats(offset)
+    )(x)
 
 
 def _prepare(table: Any, p: Tables) -> Any:
@@ -95,7 +97,9 @@ def _categories(table: Any, p: Tables) -> list[Any]:
         run = blocks[start:end]
         if run[0].binary:
             codes = ops.take(table, [int(b.raw_index) for b in run], axis=1)
-            parts.append(ops.subtract(ops.cast(ops.equal(codes, 2.0), "float32"), ops.cast(ops.equal(codes, 1.0), "float32")))
+            parts.append(
+                ops.subtract(ops.cast(ops.equal(codes, 2.0), "float32"), ops.cast(ops.equal(codes, 1.0), "float32"))
+            )
         else:
             where = [int(b.raw_index) for b in run for _ in range(b.n_levels)]
             level = [float(v) for b in run for v in range(1, b.n_levels + 1)]
@@ -117,12 +121,17 @@ class _Members:
         values = [kernel] if bias is None else [kernel, bias]
         if self.k == 1:
             self.weights[name] = [v[0] for v in values]
-            return keras.layers.Dense(kernel.shape[2], use_bias=bias is not None, kernel_initializer="zeros", name=name)(x)
+            return keras.layers.Dense(
+                kernel.shape[2], use_bias=bias is not None, kernel_initializer="zeros", name=name
+            )(x)
         self.weights[name] = values
         inputs = "bki" if len(x.shape) == 3 else "bi"
         return keras.layers.EinsumDense(
-            f"{inputs},kih->bkh", output_shape=(self.k, kernel.shape[2]), bias_axes=None if bias is None else "kh",
-            kernel_initializer="zeros", name=name,
+            f"{inputs},kih->bkh",
+            output_shape=(self.k, kernel.shape[2]),
+            bias_axes=None if bias is None else "kh",
+            kernel_initializer="zeros",
+            name=name,
         )(x)
 
     def einsum(self, x: Any, equation: str, kernel: np.ndarray, bias: np.ndarray, name: str) -> Any:
@@ -187,9 +196,16 @@ def _finish(out: Any, k: int, finish: Finish) -> Any:
         if finish.low is None or finish.high is None:
             return keras.layers.Rescaling(_floats(scale), offset=_floats(center), name="target_units")(y)
         # Clipped as a share of the range seen in training, because `clip` takes one bound for all columns.
-        low, span = np.asarray(finish.low, float), np.maximum(np.asarray(finish.high, float) - np.asarray(finish.low, float), 1e-30)
-        share = keras.layers.Rescaling(_floats(scale / span), offset=_floats((center - low) / span), name="share_of_range")(y)
-        return keras.layers.Rescaling(_floats(span), offset=_floats(low), name="target_units")(ops.clip(share, 0.0, 1.0))
+        low, span = (
+            np.asarray(finish.low, float),
+            np.maximum(np.asarray(finish.high, float) - np.asarray(finish.low, float), 1e-30),
+        )
+        share = keras.layers.Rescaling(
+            _floats(scale / span), offset=_floats((center - low) / span), name="share_of_range"
+        )(y)
+        return keras.layers.Rescaling(_floats(span), offset=_floats(low), name="target_units")(
+            ops.clip(share, 0.0, 1.0)
+        )
     softmax = finish.kind == "multiclass"
     p = mean(keras.layers.Activation("softmax" if softmax else "sigmoid", name="probability")(out))
     if finish.temperature == 1.0:
@@ -200,8 +216,14 @@ def _finish(out: Any, k: int, finish: Finish) -> Any:
     return ops.divide(a, total)
 
 
-def export_model(network: MemberNetwork, weights: Sequence[np.ndarray], fixed: Sequence[np.ndarray], preparation: Tables, raw_columns: int,
-                 finish: Finish) -> keras.Model:
+def export_model(
+    network: MemberNetwork,
+    weights: Sequence[np.ndarray],
+    fixed: Sequence[np.ndarray],
+    preparation: Tables,
+    raw_columns: int,
+    finish: Finish,
+) -> keras.Model:
     """Return the ensemble as one plain Keras model.
 
     Args:
@@ -216,7 +238,10 @@ def export_model(network: MemberNetwork, weights: Sequence[np.ndarray], fixed: S
         (B, raw_columns) float32, NaN for missing numbers -> (B, outputs): probabilities (binary: of class 1), or
         quantities in the target's units.
     """
-    pairs = [*zip(network.model.trainable_variables, weights, strict=True), *zip(network.model.non_trainable_variables, fixed, strict=True)]
+    pairs = [
+        *zip(network.model.trainable_variables, weights, strict=True),
+        *zip(network.model.non_trainable_variables, fixed, strict=True),
+    ]
     w = {v.path: np.asarray(value) for v, value in pairs}
     k = len(weights[0])
     build = _Members(k)

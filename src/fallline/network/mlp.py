@@ -126,13 +126,21 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
             x = MaskDropout(recipe.dropout, name=f"dropout_{i + 1}")(x)
     out = keras.layers.Dense(outputs, kernel_initializer="zeros", name="output")(x)
     if recipe.skip and recipe.hidden:
-        out = keras.layers.Add(name="deep_and_linear")([out, keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(start)])
+        out = keras.layers.Add(name="deep_and_linear")(
+            [out, keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(start)]
+        )
     model = keras.Model(inputs, out, name="member")
     return MemberNetwork(model, recipe, features, numbers, outputs)
 
 
 def set_rates(network: MemberNetwork, fixed: list[np.ndarray], rates: dict[str, float]) -> list[np.ndarray]:
     """Return the non-trainable weights with other rates of noise and dropout, by layer name."""
-    named = {layer.rate.path: rates[layer.name] for layer in network.model.layers if isinstance(layer, RandomLayer) and layer.name in rates}
-    return [np.asarray(named[v.path], np.float32) if v.path in named else old
-            for v, old in zip(network.model.non_trainable_variables, fixed, strict=True)]
+    named = {
+        layer.rate.path: rates[layer.name]
+        for layer in network.model.layers
+        if isinstance(layer, RandomLayer) and layer.name in rates
+    }
+    return [
+        np.asarray(named[v.path], np.float32) if v.path in named else old
+        for v, old in zip(network.model.non_trainable_variables, fixed, strict=True)
+    ]

@@ -35,7 +35,7 @@ class Optimizer:
 
 
 def _sgd(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
-    """z <- momentum z + g; w <- w - rate z (Polyak 1964; with nesterov: Sutskever et al. 2013, eq. 3-4)."""
+    """Z <- momentum z + g; w <- w - rate z (Polyak 1964; with nesterov: Sutskever et al. 2013, eq. 3-4)."""
     return optax.trace(decay=n["momentum"], nesterov=nesterov)
 
 
@@ -51,7 +51,9 @@ OPTIMIZERS: dict[str, tuple[Callable[[Numbers, bool], optax.GradientTransformati
 }
 
 
-def make_optimizer(name: str, *, nesterov: bool = False, clip: bool = False, factors: Tree = None, decayed: Tree = None) -> Optimizer:
+def make_optimizer(
+    name: str, *, nesterov: bool = False, clip: bool = False, factors: Tree = None, decayed: Tree = None
+) -> Optimizer:
     """Return the named optimizer.
 
     Args:

@@ -43,14 +43,20 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     split, members = _split(recipe, n_rows)
     training = recipe.training
     training = replace(
-        training, epochs=_pick(training.epochs, 128 if regression else 64), batch_size=_pick(training.batch_size, 64 if small else 256),
+        training,
+        epochs=_pick(training.epochs, 128 if regression else 64),
+        batch_size=_pick(training.batch_size, 64 if small else 256),
         loss=_pick(training.loss, "mse" if regression else "cross_entropy"),
     )
     patience = _pick(recipe.stopping.patience, _patience(recipe, int(training.epochs)))
     return replace(
-        recipe, split=split, network=_network(recipe.network, regression=regression, small=small),
-        optimizer=_optimizer(recipe.optimizer, regression=regression), training=training,
-        stopping=replace(recipe.stopping, patience=patience), ensemble=replace(recipe.ensemble, members=members),
+        recipe,
+        split=split,
+        network=_network(recipe.network, regression=regression, small=small),
+        optimizer=_optimizer(recipe.optimizer, regression=regression),
+        training=training,
+        stopping=replace(recipe.stopping, patience=patience),
+        ensemble=replace(recipe.ensemble, members=members),
     )
 
 
@@ -72,16 +78,23 @@ def _network(network: NetworkRecipe, *, regression: bool, small: bool) -> Networ
     activation = _pick(network.activation, "mish" if regression else "selu")
     usual = "he_normal" if activation in _HE else "lecun_normal" if activation in _LECUN else "glorot_uniform"
     return replace(
-        network, hidden=hidden, activation=activation, initializer=_pick(network.initializer, usual),
-        embedding=_pick(network.embedding, "periodic" if hidden else "none"), dropout=_pick(network.dropout, 0.15 if hidden else 0.0),
+        network,
+        hidden=hidden,
+        activation=activation,
+        initializer=_pick(network.initializer, usual),
+        embedding=_pick(network.embedding, "periodic" if hidden else "none"),
+        dropout=_pick(network.dropout, 0.15 if hidden else 0.0),
     )
 
 
 def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerRecipe:
     name = _pick(optimizer.name, "adamw")
     return replace(
-        optimizer, name=name, learning_rate=_pick(optimizer.learning_rate, (0.01 if regression else 0.0025) if name != "sgd" else 0.01),
-        beta_2=_pick(optimizer.beta_2, 0.95), weight_decay=_pick(optimizer.weight_decay, 0.02 if name == "adamw" else 0.0),
+        optimizer,
+        name=name,
+        learning_rate=_pick(optimizer.learning_rate, (0.01 if regression else 0.0025) if name != "sgd" else 0.01),
+        beta_2=_pick(optimizer.beta_2, 0.95),
+        weight_decay=_pick(optimizer.weight_decay, 0.02 if name == "adamw" else 0.0),
         schedule=_pick(optimizer.schedule, "cosine"),
     )
 

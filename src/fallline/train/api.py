@@ -86,12 +86,27 @@ def train(
         from fallline.train.keras_model import train_keras
 
         return train_keras(
-            what, x, y, validation_data=validation_data, validation_split=validation_split, epochs=epochs, batch_size=batch_size,
-            class_weight=class_weight, sample_weight=sample_weight, shuffle=shuffle, seed=seed or 0, early_stopping=early_stopping, recipe=recipe,
+            what,
+            x,
+            y,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            epochs=epochs,
+            batch_size=batch_size,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            shuffle=shuffle,
+            seed=seed or 0,
+            early_stopping=early_stopping,
+            recipe=recipe,
             on_progress=progress,
         )
     chosen = _recipe(what, recipe, epochs, batch_size, shuffle, seed, early_stopping)
-    for name, value in (("validation_data", validation_data), ("validation_split", validation_split or None), ("class_weight", class_weight)):
+    for name, value in (
+        ("validation_data", validation_data),
+        ("validation_split", validation_split or None),
+        ("class_weight", class_weight),
+    ):
         if value is not None:
             raise InputError(
                 f"{name} belongs to Keras models; a recipe makes its own folds and weights: see split.folds, split.validation and training.class_weight."
@@ -101,21 +116,36 @@ def train(
     return train_problem(_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress)
 
 
-def _recipe(what: Any, recipe: Recipe | None, epochs: int | None, batch_size: int | None, shuffle: bool, seed: int | None,
-            early_stopping: Any) -> Recipe:
+def _recipe(
+    what: Any,
+    recipe: Recipe | None,
+    epochs: int | None,
+    batch_size: int | None,
+    shuffle: bool,
+    seed: int | None,
+    early_stopping: Any,
+) -> Recipe:
     if isinstance(what, str):
         what = recipes.default(what)
     if not isinstance(what, Recipe) or recipe is not None:
         given = type(what).__name__ if not isinstance(what, Recipe) else "a recipe twice"
-        raise InputError(f"fl.train was given {given} first; it takes a Keras model, a Recipe, or the name of a preset ('default', 'simple').")
-    training = replace(what.training, shuffle=shuffle and what.training.shuffle, **({"epochs": epochs} if epochs is not None else {}),
-                       **({"batch_size": batch_size} if batch_size is not None else {}))
+        raise InputError(
+            f"fl.train was given {given} first; it takes a Keras model, a Recipe, or the name of a preset ('default', 'simple')."
+        )
+    training = replace(
+        what.training,
+        shuffle=shuffle and what.training.shuffle,
+        **({"epochs": epochs} if epochs is not None else {}),
+        **({"batch_size": batch_size} if batch_size is not None else {}),
+    )
     stopping = what.stopping
     if early_stopping is False:
         stopping = replace(stopping, criterion="none", restore_best=False)
     elif early_stopping is not True and not isinstance(early_stopping, type(stopping)):
         if isinstance(early_stopping, bool) or not isinstance(early_stopping, int):
-            raise InputError(f"early_stopping = {early_stopping!r} is not allowed for a recipe: it takes True, False, a patience, or a StoppingRecipe.")
+            raise InputError(
+                f"early_stopping = {early_stopping!r} is not allowed for a recipe: it takes True, False, a patience, or a StoppingRecipe."
+            )
         stopping = replace(stopping, criterion="patience", patience=early_stopping)
     elif early_stopping is not True:
         stopping = early_stopping
@@ -130,7 +160,9 @@ def _problem(x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any) 
     if isinstance(x, Problem):
         return x
     if x is None:
-        raise InputError("There is nothing to learn from: give a table as x, and y or target, e.g. fl.train('default', frame, target='price').")
+        raise InputError(
+            "There is nothing to learn from: give a table as x, and y or target, e.g. fl.train('default', frame, target='price')."
+        )
     source = ""
     if isinstance(x, (str, Path)):
         x, source = read_table(x), str(x)
@@ -146,8 +178,13 @@ def _printer(verbose: int | str) -> Any:
 
     def show(event: Progress) -> None:
         if event.phase == "train":
-            print(f"\repoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  val_loss {event.val_loss:.4f}  "
-                  f"{event.active}/{event.members} training  {event.seconds:.0f} s", end="", file=sys.stderr, flush=True)
+            print(
+                f"\repoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  val_loss {event.val_loss:.4f}  "
+                f"{event.active}/{event.members} training  {event.seconds:.0f} s",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
             if event.epoch >= event.epochs or event.active == 0:
                 print(file=sys.stderr)
 

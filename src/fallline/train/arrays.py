@@ -21,7 +21,9 @@ def _array(value: Any, what: str) -> np.ndarray:
     try:
         a = np.asarray(value)
     except ValueError as error:
-        raise DataError(f"{what} is no array: its rows have different lengths. Pad them to one length, or give a list of whole arrays.") from error
+        raise DataError(
+            f"{what} is no array: its rows have different lengths. Pad them to one length, or give a list of whole arrays."
+        ) from error
     if a.dtype == object or a.dtype.kind in "USM":
         raise DataError(
             f"{what} holds {a.dtype} values; a Keras model takes numbers. Encode text and categories first, or train a recipe on the table: "
@@ -48,7 +50,11 @@ def as_arrays(value: Any, what: str) -> Tree:
     """
     if isinstance(value, Mapping):
         return {key: as_arrays(item, f"{what}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and value and all(hasattr(item, "shape") and np.ndim(item) > 0 for item in value):
+    if (
+        isinstance(value, (list, tuple))
+        and value
+        and all(hasattr(item, "shape") and np.ndim(item) > 0 for item in value)
+    ):
         return [as_arrays(item, f"{what}[{i}]") for i, item in enumerate(value)]
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
@@ -75,14 +81,18 @@ def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
     """
     y = np.asarray(y) if not isinstance(y, (dict, list)) else None
     if y is None or y.ndim > 2:
-        raise InputError("class_weight needs one array of targets: class indices (n,) or one-hot rows (n, classes). Use sample_weight instead.")
+        raise InputError(
+            "class_weight needs one array of targets: class indices (n,) or one-hot rows (n, classes). Use sample_weight instead."
+        )
     index = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
     out = np.ones(len(index), np.float32)
     for key, weight in weights.items():
         try:
             out[index == int(key)] = float(weight)
         except (TypeError, ValueError) as error:
-            raise InputError(f"class_weight has the entry {key!r}: {weight!r}; it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}.") from error
+            raise InputError(
+                f"class_weight has the entry {key!r}: {weight!r}; it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}."
+            ) from error
     return out
 
 
@@ -97,7 +107,9 @@ def split_tail(tree: Tree, share: float) -> tuple[Tree, Tree]:
         raise InputError(f"validation_split = {share} is not allowed: it takes a share between 0 and 1.")
     cut = int(n * (1.0 - share))
     if cut in (0, n):
-        raise InputError(f"validation_split = {share} of {n} rows leaves one side empty. Give more rows or another share.")
+        raise InputError(
+            f"validation_split = {share} of {n} rows leaves one side empty. Give more rows or another share."
+        )
     return keras.tree.map_structure(lambda a: a[:cut], tree), keras.tree.map_structure(lambda a: a[cut:], tree)
 
 

@@ -52,7 +52,9 @@ def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
     """Return (what the output unit does: softmax, sigmoid or linear, its width)."""
     out = model(keras.tree.map_structure(lambda a: a[:_LOOKED_AT], x), training=False)
     if not hasattr(out, "shape"):
-        raise InputError("A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...]).")
+        raise InputError(
+            "A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...])."
+        )
     values, width = np.asarray(out), int(out.shape[-1])
     if hasattr(model, "_output_layers") or isinstance(model, keras.Sequential):
         last = model.layers[-1] if isinstance(model, keras.Sequential) else model.outputs[0]._keras_history.operation
@@ -71,11 +73,15 @@ def _guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losse
     index = y.dtype.kind in "iu" and width > 1 and (y.ndim == 1 or y.shape[-1] == 1)
     if activation == "softmax" and not index:
         return keras.losses.CategoricalCrossentropy(), [keras.metrics.CategoricalAccuracy(name="accuracy")]
-    if activation == "softmax" or (activation == "linear" and index):  # indices of classes cannot be quantities of several units
+    if activation == "softmax" or (
+        activation == "linear" and index
+    ):  # indices of classes cannot be quantities of several units
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=activation == "linear")
         return loss, [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if np.shape(y)[1:] not in ((width,), ()) or (y.ndim == 1 and width > 1):
-        raise InputError(f"The model gives {width} value(s) per row, but the targets have the shape {y.shape}. Give targets of the shape (rows, {width}).")
+        raise InputError(
+            f"The model gives {width} value(s) per row, but the targets have the shape {y.shape}. Give targets of the shape (rows, {width})."
+        )
     if activation == "sigmoid":
         return keras.losses.BinaryCrossentropy(), [keras.metrics.BinaryAccuracy(name="accuracy")]
     return keras.losses.MeanSquaredError(), []
@@ -85,7 +91,9 @@ def _compiled(model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None) -> ke
     if getattr(model, "compiled", False):
         return model
     if isinstance(y, (dict, list)):
-        raise InputError("A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...]).")
+        raise InputError(
+            "A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...])."
+        )
     loss, metrics = _guess_loss(model, x, y)
     rate = recipe.optimizer.learning_rate if recipe is not None and recipe.optimizer.learning_rate != "auto" else 1e-3
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=metrics)
@@ -99,21 +107,33 @@ def _stopping(early_stopping: Any, validated: bool) -> Stopping:
     if early_stopping is True:
         return Stopping(patience=_PATIENCE) if validated else Stopping(keep_best=False)
     if not validated:
-        raise InputError("early_stopping needs validation rows. Give validation_data or validation_split, or early_stopping=False.")
+        raise InputError(
+            "early_stopping needs validation rows. Give validation_data or validation_split, or early_stopping=False."
+        )
     if isinstance(early_stopping, (int, np.integer)) and early_stopping > 0:
         return Stopping(patience=int(early_stopping))
     if isinstance(early_stopping, keras.callbacks.EarlyStopping):
         if early_stopping.monitor != "val_loss" or early_stopping.mode == "max":
-            raise InputError(f"EarlyStopping(monitor={early_stopping.monitor!r}, mode={early_stopping.mode!r}) is not supported: fallline stops by "
-                             "the smallest 'val_loss'.")
+            raise InputError(
+                f"EarlyStopping(monitor={early_stopping.monitor!r}, mode={early_stopping.mode!r}) is not supported: fallline stops by "
+                "the smallest 'val_loss'."
+            )
         if early_stopping.baseline is not None or early_stopping.start_from_epoch:
-            raise InputError("EarlyStopping's baseline and start_from_epoch are not supported. Leave them out, or train with the model's own fit.")
-        return Stopping(patience=max(1, early_stopping.patience), min_delta=abs(float(early_stopping.min_delta)),
-                        keep_best=bool(early_stopping.restore_best_weights))
+            raise InputError(
+                "EarlyStopping's baseline and start_from_epoch are not supported. Leave them out, or train with the model's own fit."
+            )
+        return Stopping(
+            patience=max(1, early_stopping.patience),
+            min_delta=abs(float(early_stopping.min_delta)),
+            keep_best=bool(early_stopping.restore_best_weights),
+        )
     if hasattr(early_stopping, "criterion"):
         patience = early_stopping.patience if isinstance(early_stopping.patience, int) else _PATIENCE
-        return Stopping(patience=patience if early_stopping.criterion == "patience" else 0, min_delta=early_stopping.min_delta,
-                        keep_best=early_stopping.restore_best)
+        return Stopping(
+            patience=patience if early_stopping.criterion == "patience" else 0,
+            min_delta=early_stopping.min_delta,
+            keep_best=early_stopping.restore_best,
+        )
     raise InputError(
         f"early_stopping = {early_stopping!r} is not allowed: it takes False, True, a patience in epochs (a whole number above 0), "
         "keras.callbacks.EarlyStopping(monitor='val_loss') or the [stopping] section of a recipe."
@@ -131,14 +151,33 @@ def _positive(name: str, value: Any, default: int) -> int:
 def _eval_batch(model: keras.Model, batch: int, n: int) -> int:
     if not rowwise_loss(model):
         return batch  # the loss of a batch depends on the batch: evaluate in Keras' own
-    outputs = [out for layer in model.layers if getattr(layer, "_inbound_nodes", None) for out in keras.tree.flatten(layer.output)]
+    outputs = [
+        out
+        for layer in model.layers
+        if getattr(layer, "_inbound_nodes", None)
+        for out in keras.tree.flatten(layer.output)
+    ]
     widths = [int(np.prod([d or 1 for d in out.shape[1:]])) for out in outputs]
     return max(batch, min(8192, n, _EVAL_NUMBERS // max([1, *widths] if widths else [4096])))
 
 
-def train_keras(model: keras.Model, x: Any, y: Any, *, validation_data: Any = None, validation_split: float = 0.0, epochs: int | None = None,
-                batch_size: int | None = None, class_weight: Mapping[Any, float] | None = None, sample_weight: Any = None, shuffle: bool = True,
-                seed: int = 0, early_stopping: Any = True, recipe: Recipe | None = None, on_progress: OnProgress | None = None) -> Run:
+def train_keras(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    validation_data: Any = None,
+    validation_split: float = 0.0,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    class_weight: Mapping[Any, float] | None = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    early_stopping: Any = True,
+    recipe: Recipe | None = None,
+    on_progress: OnProgress | None = None,
+) -> Run:
     """Train a Keras model in place; see `fallline.train`."""
     require_jax()
     require_supported(model)
@@ -163,11 +202,26 @@ def train_keras(model: keras.Model, x: Any, y: Any, *, validation_data: Any = No
     task = keras_task(model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted)
     data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
     member = Member(seed, np.arange(n), np.arange(n, len(data[2])), numbers)
-    plan = Plan(settings.epochs, settings.batch_size, shuffle=settings.shuffle, schedule=settings.schedule, warmup=settings.warmup,
-                eval_batch=_eval_batch(model, settings.batch_size, n))
+    plan = Plan(
+        settings.epochs,
+        settings.batch_size,
+        shuffle=settings.shuffle,
+        schedule=settings.schedule,
+        warmup=settings.warmup,
+        eval_batch=_eval_batch(model, settings.batch_size, n),
+    )
     population = Population(task.task, settings.stopping, 1, validated=validation is not None)
     lead = lambda tree: jax.tree.map(lambda a: np.asarray(a)[None], tree)  # noqa: E731
-    fitted = fit_population(population, [member], plan, data, lead(task.params), lead(task.aux), lead(task.optimizer), on_progress=on_progress)
+    fitted = fit_population(
+        population,
+        [member],
+        plan,
+        data,
+        lead(task.params),
+        lead(task.aux),
+        lead(task.optimizer),
+        on_progress=on_progress,
+    )
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = _run(model, fitted, settings, recipe, n, validation, seed)
     run = run.with_(facts={**run.facts, "total_seconds": time.perf_counter() - began})
@@ -181,7 +235,9 @@ def _row_weights(given: Any, n: int, name: str) -> np.ndarray:
         return np.ones(n, np.float32)
     weight = as_arrays(given, name)
     if np.shape(weight) != (n,) or (weight < 0).any() or not weight.any():
-        raise InputError(f"{name} of shape {np.shape(weight)} is not allowed: it takes {n} numbers >= 0, one per row, not all 0.")
+        raise InputError(
+            f"{name} of shape {np.shape(weight)} is not allowed: it takes {n} numbers >= 0, one per row, not all 0."
+        )
     return np.asarray(weight, np.float32)
 
 
@@ -197,7 +253,9 @@ def _validation(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None
         for name, mine, theirs in (("x", x, vx), ("y", y, vy)):
             shapes = [keras.tree.map_structure(lambda a: ("rows", *np.shape(a)[1:]), tree) for tree in (mine, theirs)]
             if shapes[0] != shapes[1]:
-                raise InputError(f"{name} has the shape {shapes[0]} in training but {shapes[1]} in validation_data; they must agree.")
+                raise InputError(
+                    f"{name} has the shape {shapes[0]} in training but {shapes[1]} in validation_data; they must agree."
+                )
         return data, (vx, vy, weight), len(given) == 3 and given[2] is not None
     if share:
         return *split_tail(data, share), False
@@ -210,15 +268,21 @@ def _build(model: keras.Model, x: Tree) -> None:
         model(keras.tree.map_structure(lambda a: a[:1], x), training=False)
 
 
-def _settings(recipe: Recipe | None, epochs: Any, batch_size: Any, shuffle: bool, early_stopping: Any, validated: bool) -> Settings:
+def _settings(
+    recipe: Recipe | None, epochs: Any, batch_size: Any, shuffle: bool, early_stopping: Any, validated: bool
+) -> Settings:
     training = recipe.training if recipe is not None else None
     if recipe is not None and early_stopping is True:
         early_stopping = recipe.stopping if validated else False
     schedule = recipe.optimizer.schedule if recipe is not None and recipe.optimizer.schedule != "auto" else "constant"
     return Settings(
         epochs=_positive("epochs", epochs if epochs is not None or training is None else training.epochs, _EPOCHS),
-        batch_size=_positive("batch_size", batch_size if batch_size is not None or training is None else training.batch_size, _BATCH),
-        shuffle=bool(shuffle) and (training is None or training.shuffle), stopping=_stopping(early_stopping, validated), schedule=schedule,
+        batch_size=_positive(
+            "batch_size", batch_size if batch_size is not None or training is None else training.batch_size, _BATCH
+        ),
+        shuffle=bool(shuffle) and (training is None or training.shuffle),
+        stopping=_stopping(early_stopping, validated),
+        schedule=schedule,
         warmup=recipe.optimizer.warmup if recipe is not None else 0.0,
     )
 
@@ -228,11 +292,17 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
     if recipe is None:
         return None, {}
     o = recipe.optimizer
-    picked = {"learning_rate": (o.learning_rate, 1e-3), "beta_2": (o.beta_2, 0.999), "weight_decay": (o.weight_decay, 0.01)}
+    picked = {
+        "learning_rate": (o.learning_rate, 1e-3),
+        "beta_2": (o.beta_2, 0.999),
+        "weight_decay": (o.weight_decay, 0.01),
+    }
     values = {name: default if value == "auto" else value for name, (value, default) in picked.items()}
     name = "adamw" if o.name == "auto" else o.name
     if o.l1 or o.l2:
-        raise InputError("optimizer.l1 and l2 act on fallline's own networks; give your Keras layers a kernel_regularizer, or use weight_decay with adamw.")
+        raise InputError(
+            "optimizer.l1 and l2 act on fallline's own networks; give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
+        )
     made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
     all_numbers = {**values, "momentum": o.momentum, "beta_1": o.beta_1, "clip_norm": o.clip_norm}
     return made, {key: float(all_numbers[key]) for key in made.numbers}
@@ -251,10 +321,20 @@ def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Setti
         for v, value in zip(model.optimizer.variables, state.optimizer, strict=True):
             v.assign(np.asarray(value)[0])
         if not best:
-            model.optimizer.finalize_variable_values(model.trainable_variables)  # moving averages take their place, where asked for
+            model.optimizer.finalize_variable_values(
+                model.trainable_variables
+            )  # moving averages take their place, where asked for
 
 
-def _run(model: keras.Model, fitted: Fitted, settings: Settings, recipe: Recipe | None, n: int, validation: Tree | None, seed: int) -> Run:
+def _run(
+    model: keras.Model,
+    fitted: Fitted,
+    settings: Settings,
+    recipe: Recipe | None,
+    n: int,
+    validation: Tree | None,
+    seed: int,
+) -> Run:
     state = fitted.state
     code, best = int(np.asarray(state.outcome)[0]), int(np.asarray(state.best_epoch)[0])
     outcome: Outcome = "completed"
@@ -268,13 +348,31 @@ def _run(model: keras.Model, fitted: Fitted, settings: Settings, recipe: Recipe 
     bad = int(np.asarray(state.bad_step)[0])
     last = model.layers[-1]
     facts: dict[str, Any] = {
-        "name": model.name, "n_train": n, "n_validation": 0 if validation is None else len(validation[2]), "planned_epochs": settings.epochs,
-        "stopped_epoch": int(np.asarray(state.epoch)[0]), "best_epoch": best, "restored": bool(settings.stopping.keep_best and best),
-        "steps_per_epoch": fitted.steps, "batch_size": settings.batch_size, "seed": seed, "loss": _loss_name(model),
-        "parameters": int(model.count_params()), "seconds": fitted.seconds, "compile_seconds": fitted.compile_seconds,
+        "name": model.name,
+        "n_train": n,
+        "n_validation": 0 if validation is None else len(validation[2]),
+        "planned_epochs": settings.epochs,
+        "stopped_epoch": int(np.asarray(state.epoch)[0]),
+        "best_epoch": best,
+        "restored": bool(settings.stopping.keep_best and best),
+        "steps_per_epoch": fitted.steps,
+        "batch_size": settings.batch_size,
+        "seed": seed,
+        "loss": _loss_name(model),
+        "parameters": int(model.count_params()),
+        "seconds": fitted.seconds,
+        "compile_seconds": fitted.compile_seconds,
         "output": {"activation": _activation_name(last), "units": _width(model)},
-        "members": [{"seed": seed, "outcome": outcome, "epochs": int(np.asarray(state.epoch)[0]), "best_epoch": best,
-                     "best_val_loss": float(np.asarray(state.best_loss)[0]), **({"bad_step": bad} if bad >= 0 else {})}],
+        "members": [
+            {
+                "seed": seed,
+                "outcome": outcome,
+                "epochs": int(np.asarray(state.epoch)[0]),
+                "best_epoch": best,
+                "best_val_loss": float(np.asarray(state.best_loss)[0]),
+                **({"bad_step": bad} if bad >= 0 else {}),
+            }
+        ],
     }
     return Run(model=model, trace=trace, outcome=outcome, recipe=recipe, facts=facts)
 

@@ -14,11 +14,28 @@ __all__ = ["couples_rows", "require_jax", "require_supported", "rowwise_loss"]
 # make the loss of a row depend on how many steps the others have.
 _COUPLING = frozenset({"BatchNormalization", "CutMix", "Lambda", "Masking", "MixUp"})
 # Losses of Keras that are a mean over rows of what each row costs.
-_ROWWISE = frozenset(name.lower() for name in (
-    "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge",
-    "CosineSimilarity", "Hinge", "Huber", "KLDivergence", "LogCosh", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError",
-    "MeanSquaredLogarithmicError", "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge",
-))
+_ROWWISE = frozenset(
+    name.lower()
+    for name in (
+        "BinaryCrossentropy",
+        "BinaryFocalCrossentropy",
+        "CategoricalCrossentropy",
+        "CategoricalFocalCrossentropy",
+        "CategoricalHinge",
+        "CosineSimilarity",
+        "Hinge",
+        "Huber",
+        "KLDivergence",
+        "LogCosh",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "MeanSquaredError",
+        "MeanSquaredLogarithmicError",
+        "Poisson",
+        "SparseCategoricalCrossentropy",
+        "SquaredHinge",
+    )
+)
 _MEANS = frozenset({"mean", "sum_over_batch_size"})
 
 
@@ -90,7 +107,11 @@ def couples_rows(model: keras.Model) -> bool:
     for layer in (model, *model._flatten_layers(include_self=False)):
         if any(not isinstance(operation, keras.layers.Layer) for operation in getattr(layer, "operations", ())):
             return True  # an operation of the graph, like ops.mean(x, axis=0), may do anything
-        if not _ours(type(layer)) or type(layer).__name__ in _COUPLING or not _ours(getattr(layer, "activation", None) or keras):
+        if (
+            not _ours(type(layer))
+            or type(layer).__name__ in _COUPLING
+            or not _ours(getattr(layer, "activation", None) or keras)
+        ):
             return True
         if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
             return True

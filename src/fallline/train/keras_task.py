@@ -20,6 +20,7 @@ __all__ = ["KerasTask", "keras_task"]
 
 Tree = Any
 
+
 @dataclass(frozen=True, eq=False)
 class KerasTask:
     """A task with its initial values (no members' axis yet).
@@ -51,8 +52,15 @@ def _seeded(model: keras.Model, seed: int) -> list[np.ndarray]:
     return out
 
 
-def keras_task(model: keras.Model, *, optimizer: Optimizer | None, numbers: dict[str, float], seed: int, sample: tuple[Tree, Tree],
-               weighted: bool) -> KerasTask:
+def keras_task(
+    model: keras.Model,
+    *,
+    optimizer: Optimizer | None,
+    numbers: dict[str, float],
+    seed: int,
+    sample: tuple[Tree, Tree],
+    weighted: bool,
+) -> KerasTask:
     """Build the task of a compiled Keras model.
 
     Args:
@@ -71,8 +79,12 @@ def keras_task(model: keras.Model, *, optimizer: Optimizer | None, numbers: dict
     # Without weights and padding the loss sees no weights at all, as under Keras' own fit.
     passed = weighted or not coupled
 
-    def forward(params: Tree, aux: Tree, states: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool) -> tuple[jax.Array, Tree]:
-        return model.compute_loss_and_updates(params, aux, states, x, y, weight, training=training, optimizer_variables=own)
+    def forward(
+        params: Tree, aux: Tree, states: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool
+    ) -> tuple[jax.Array, Tree]:
+        return model.compute_loss_and_updates(
+            params, aux, states, x, y, weight, training=training, optimizer_variables=own
+        )
 
     def loss(params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
         value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
@@ -81,7 +93,9 @@ def keras_task(model: keras.Model, *, optimizer: Optimizer | None, numbers: dict
     def begin() -> Tree:
         return (jnp.zeros(2), [jnp.asarray(v) for v in metrics])
 
-    def observe(carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array) -> Tree:
+    def observe(
+        carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array
+    ) -> Tree:
         total, states = carry
         w = weight if weighted else None
         # The loss has metrics of its own: one per output, and what compute_loss keeps.
@@ -125,7 +139,9 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
         out = model(x, training=False)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         shapes = keras.tree.map_structure(lambda a: ("rows", *a.shape[1:]), x)
-        raise InputError(f"The model does not accept x of the shape {shapes}: {_first_line(error)} Give what its input layer expects.") from error
+        raise InputError(
+            f"The model does not accept x of the shape {shapes}: {_first_line(error)} Give what its input layer expects."
+        ) from error
     try:
         model._compute_loss(x, y, out, None, training=False)
         model.compute_metrics(x, y, out, None)
@@ -135,7 +151,9 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
             "Give targets of the shape that the loss expects (sparse_categorical_crossentropy: class indices; categorical_crossentropy: one-hot rows)."
         ) from error
     if model.loss is None and type(model).compute_loss is keras.Model.compute_loss and not model.losses:
-        raise InputError(f"The model {model.name!r} was compiled without a loss: there is nothing to minimise. Compile it with one, e.g. loss='mse'.")
+        raise InputError(
+            f"The model {model.name!r} was compiled without a loss: there is nothing to minimise. Compile it with one, e.g. loss='mse'."
+        )
     found = model.get_metrics_result()
     model.reset_metrics()
     return tuple(name for name, value in found.items() if name != "loss" and np.ndim(value) == 0)

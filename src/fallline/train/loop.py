@@ -101,7 +101,9 @@ def _batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
     weight = np.zeros((len(rows), count * size), np.float32)
     for i, r in enumerate(rows):
         out[i, : len(r)], out[i, len(r) :], weight[i, : len(r)] = r, r[0], 1.0
-    return Rows(out.reshape(len(rows), count, size), weight.reshape(len(rows), count, size), np.zeros((len(rows), 0), np.int32))
+    return Rows(
+        out.reshape(len(rows), count, size), weight.reshape(len(rows), count, size), np.zeros((len(rows), 0), np.int32)
+    )
 
 
 class _Orders:
@@ -128,7 +130,9 @@ class _Orders:
         order = np.zeros((p, self.capacity, used), np.int32)
         rest = np.zeros((p, self.capacity, self.rest), np.int32)
         for i, member in enumerate(self.members):
-            drawn = epoch_orders(member.train_rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=self.plan.shuffle)
+            drawn = epoch_orders(
+                member.train_rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=self.plan.shuffle
+            )
             take = min(used, drawn.shape[1])
             order[i, :epochs, :take] = drawn[:, :take]
             order[i, :epochs, take:] = drawn[:, :1]
@@ -137,8 +141,11 @@ class _Orders:
         rates = rate_factors(self.plan.schedule, step, self.plan.epochs * self.steps, warmup=self.plan.warmup)
         rates = np.broadcast_to(rates.reshape(self.capacity, self.steps), (p, self.capacity, self.steps))
         return Schedule(
-            order=order.reshape(p, self.capacity, self.full, self.batch), rates=rates[..., : self.full],
-            valid=self.valid, rest=rest, rest_rate=rates[..., -1],
+            order=order.reshape(p, self.capacity, self.full, self.batch),
+            rates=rates[..., : self.full],
+            valid=self.valid,
+            rest=rest,
+            rest_rate=rates[..., -1],
         )
 
 
@@ -151,7 +158,9 @@ def _unflat(state: MemberState, arrays: Mapping[str, np.ndarray]) -> MemberState
     loaded = [arrays[f"state_{i:04d}"] for i in range(len(leaves))]
     for old, new in zip(leaves, loaded, strict=True):
         if np.shape(old) != np.shape(new):
-            raise InputError(f"The checkpoint belongs to another network: a tensor of shape {np.shape(new)} where {np.shape(old)} is expected.")
+            raise InputError(
+                f"The checkpoint belongs to another network: a tensor of shape {np.shape(new)} where {np.shape(old)} is expected."
+            )
     restored: MemberState = jax.tree.unflatten(structure, loaded)
     return restored
 
@@ -159,8 +168,15 @@ def _unflat(state: MemberState, arrays: Mapping[str, np.ndarray]) -> MemberState
 class _Session:
     """One training under way."""
 
-    def __init__(self, population: Population, members: Sequence[Member], plan: Plan, data: Tree, on_progress: OnProgress | None,
-                 checkpoint: Checkpoint | None) -> None:
+    def __init__(
+        self,
+        population: Population,
+        members: Sequence[Member],
+        plan: Plan,
+        data: Tree,
+        on_progress: OnProgress | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
         self.population, self.plan = population, plan
         self.on_progress, self.checkpoint = on_progress, checkpoint
         self.orders = _Orders(members, plan, population.task.coupled)
@@ -170,7 +186,9 @@ class _Session:
         val = [m.val_rows if population.validated else m.train_rows[:1] for m in members]
         self.val_eval = population.place(_batches(val, plan.eval_batch, exact))
         self.data = population.place(data, shared=True)
-        self.numbers = population.place({k: np.array([m.numbers[k] for m in members], np.float32) for k in members[0].numbers})
+        self.numbers = population.place(
+            {k: np.array([m.numbers[k] for m in members], np.float32) for k in members[0].numbers}
+        )
         self.q = len(population.task.quantities)
         self.seen: list[np.ndarray] = []
         self.done = 0
@@ -188,7 +206,11 @@ class _Session:
 
     def save(self, state: MemberState, seconds: float) -> None:
         if self.checkpoint is not None:
-            seen = np.concatenate(self.seen, axis=1) if self.seen else np.zeros((self.population.members, 0, 1 + 2 * self.q), np.float32)
+            seen = (
+                np.concatenate(self.seen, axis=1)
+                if self.seen
+                else np.zeros((self.population.members, 0, 1 + 2 * self.q), np.float32)
+            )
             host = jax.tree.map(lambda a: np.asarray(a)[: self.population.members], state)
             self.checkpoint({**_flat(host), "seen": seen}, {"epochs_done": self.done, "seconds": seconds})
 
@@ -201,8 +223,16 @@ class _Session:
             rows = [r[np.flatnonzero(~np.isnan(r[:, 0]))[-1]] for r in last if (~np.isnan(r[:, 0])).any()]
             if rows:
                 loss, val = float(np.mean([r[1] for r in rows])), float(np.mean([r[1 + self.q] for r in rows]))
-        event = Progress(epoch=self.done, epochs=self.plan.epochs, loss=loss, val_loss=val, active=int(running.sum()),
-                         members=self.population.members, seconds=seconds, phase=phase)
+        event = Progress(
+            epoch=self.done,
+            epochs=self.plan.epochs,
+            loss=loss,
+            val_loss=val,
+            active=int(running.sum()),
+            members=self.population.members,
+            seconds=seconds,
+            phase=phase,
+        )
         return bool(self.on_progress(event))
 
     def run(self, state: MemberState) -> tuple[MemberState, float]:
@@ -240,9 +270,19 @@ def _some(rows: np.ndarray) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(rows, TRAIN_ROWS_EVALUATED, replace=False))
 
 
-def fit_population(population: Population, members: Sequence[Member], plan: Plan, data: Tree, params: Tree, aux: Tree,
-                   optimizer: Tree, *, on_progress: OnProgress | None = None, checkpoint: Checkpoint | None = None,
-                   resume: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None) -> Fitted:
+def fit_population(
+    population: Population,
+    members: Sequence[Member],
+    plan: Plan,
+    data: Tree,
+    params: Tree,
+    aux: Tree,
+    optimizer: Tree,
+    *,
+    on_progress: OnProgress | None = None,
+    checkpoint: Checkpoint | None = None,
+    resume: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None,
+) -> Fitted:
     """Train all members to their end.
 
     Args:
@@ -272,7 +312,11 @@ def fit_population(population: Population, members: Sequence[Member], plan: Plan
     if session.interrupted:
         session.save(placed, seconds)
     final = jax.tree.map(lambda a: np.asarray(a)[: population.members], placed)
-    seen = np.concatenate(session.seen, axis=1) if session.seen else np.zeros((len(members), 0, 1 + 2 * session.q), np.float32)
+    seen = (
+        np.concatenate(session.seen, axis=1)
+        if session.seen
+        else np.zeros((len(members), 0, 1 + 2 * session.q), np.float32)
+    )
     return Fitted(final, seen, population.task.quantities, seconds, compiled, session.interrupted, session.orders.steps)
 
 

@@ -81,7 +81,9 @@ def predict_proba(run: Run, x: Any) -> np.ndarray:
     """
     kind = run.facts.get("kind")
     if run.preparation is None or kind not in ("binary", "multiclass", "multilabel"):
-        raise InputError(f"Probabilities exist for classes; this run's problem is {kind or 'a Keras model of your own'}. Use predict().")
+        raise InputError(
+            f"Probabilities exist for classes; this run's problem is {kind or 'a Keras model of your own'}. Use predict()."
+        )
     out = _table_output(run, x).astype(np.float64)
     if kind == "binary":
         return np.column_stack([1.0 - out[:, 0], out[:, 0]])

@@ -74,7 +74,9 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
     regression = main_quantity(kind) == "rmse"
     l1, l2, decayed = recipe.optimizer.l1 > 0, recipe.optimizer.l2 > 0, network.decayed()
 
-    def loss(params: Tree, aux: Tree, numbers: dict[str, jax.Array], x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
+    def loss(
+        params: Tree, aux: Tree, numbers: dict[str, jax.Array], x: Tree, y: Tree, weight: jax.Array
+    ) -> tuple[jax.Array, Tree]:
         out, aux = model.stateless_call(params, aux, x, training=True)
         value = jnp.mean(weight * smoothed(out, y))
         return (value + _penalty(params, decayed, numbers, l1, l2) if l1 or l2 else value), aux
@@ -82,7 +84,9 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
     def begin() -> Tree:
         return jnp.zeros(3)
 
-    def observe(carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array) -> Tree:
+    def observe(
+        carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array
+    ) -> Tree:
         weight = weight * valid
         out, _ = model.stateless_call(params, aux, x, training=False)
         return carry + jnp.stack([jnp.sum(weight), jnp.sum(weight * plain(out, y)), jnp.sum(weight * quantity(out, y))])
@@ -100,13 +104,17 @@ def build_program(key: ProgramKey) -> TableProgram:
     recipe = key.recipe
     network = build_mlp(recipe.network, features=key.features, numbers=key.numbers, outputs=key.outputs)
     optimizer = make_optimizer(
-        recipe.optimizer.name, nesterov=recipe.optimizer.nesterov, clip=recipe.optimizer.clip_norm > 0,
-        factors=network.rate_factors() if recipe.network.rate_per_layer else None, decayed=network.decayed(),
+        recipe.optimizer.name,
+        nesterov=recipe.optimizer.nesterov,
+        clip=recipe.optimizer.clip_norm > 0,
+        factors=network.rate_factors() if recipe.network.rate_per_layer else None,
+        decayed=network.decayed(),
     )
     stop = recipe.stopping
     assert stop.patience != "auto"
     stopping = Stopping(
-        patience=stop.patience if stop.criterion == "patience" and key.validated else 0, min_delta=stop.min_delta,
+        patience=stop.patience if stop.criterion == "patience" and key.validated else 0,
+        min_delta=stop.min_delta,
         keep_best=stop.restore_best and key.validated,
     )
     population = Population(_task(key, network, optimizer), stopping, key.members, validated=key.validated)

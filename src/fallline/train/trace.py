@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline.optimize import rate_factors
 from fallline.train.loop import Fitted
 from fallline.types import Trace
 
@@ -26,10 +27,15 @@ def make_trace(seen: np.ndarray, names: tuple[str, ...]) -> Trace:
     length = np.where(finite.any(axis=1), e - np.argmax(finite[:, ::-1], axis=1), 0)
     ran = np.arange(e)[None, :] < length[:, None]
     member, epoch, quantity = np.nonzero(np.broadcast_to(ran[:, :, None], seen.shape))
-    return Trace.from_columns({
-        "member": member, "epoch": epoch + 1, "layer": np.full(len(member), "", object), "quantity": np.array(names, object)[quantity],
-        "value": seen[member, epoch, quantity].astype(np.float64),
-    })
+    return Trace.from_columns(
+        {
+            "member": member,
+            "epoch": epoch + 1,
+            "layer": np.full(len(member), "", object),
+            "quantity": np.array(names, object)[quantity],
+            "value": seen[member, epoch, quantity].astype(np.float64),
+        }
+    )
 
 
 def trace_of(fitted: Fitted, prepared: Any) -> Trace:
@@ -40,4 +46,8 @@ def trace_of(fitted: Fitted, prepared: Any) -> Trace:
     for i, name in enumerate(names):
         if name.endswith("rmse") and scale.size == 1:
             seen[:, :, i] *= float(scale.ravel()[0])
-    return make_trace(seen, names)
+    o, training = prepared.recipe.optimizer, prepared.recipe.training
+    last_steps = np.arange(1, seen.shape[1] + 1) * fitted.steps - 1
+    factors = rate_factors(o.schedule, last_steps, int(training.epochs) * fitted.steps, warmup=o.warmup)
+    rates = np.where(np.isnan(seen[:, :, 0]), np.nan, float(o.learning_rate) * factors)
+    return make_trace(np.concatenate([seen, rates[:, :, None]], axis=2), (*names, "learning_rate"))

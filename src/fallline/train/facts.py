@@ -1,0 +1,83 @@
+"""What a run records about itself: plain values, ready for JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fallline.engine import DIVERGED, STOPPED
+from fallline.train.loop import Fitted, Member
+from fallline.train.prepared import Prepared
+from fallline.train.table_task import TableProgram
+from fallline.types import Problem
+
+__all__ = ["table_facts"]
+
+_OUTCOMES = {0: "completed", STOPPED: "stopped_early", DIVERGED: "diverged"}
+_OUTPUTS = {"binary": "sigmoid", "multilabel": "sigmoid", "multiclass": "softmax"}
+
+
+def table_facts(
+    problem: Problem,
+    prepared: Prepared,
+    program: TableProgram,
+    fitted: Fitted,
+    temperature: float,
+    used: tuple[Member, ...],
+) -> dict[str, Any]:
+    state = fitted.state
+    best, bad = np.asarray(state.best_epoch), np.asarray(state.bad_step)
+    members = [
+        {
+            "seed": m.seed,
+            "outcome": _OUTCOMES[int(np.asarray(state.outcome)[i])],
+            "epochs": int(np.asarray(state.epoch)[i]),
+            "best_epoch": int(best[i]),
+            "best_val_loss": float(np.asarray(state.best_loss)[i]),
+            "n_train": len(m.train_rows),
+            "n_validation": len(m.val_rows),
+            **({"bad_step": int(bad[i])} if bad[i] >= 0 else {}),
+        }
+        for i, m in enumerate(prepared.members)
+    ]
+    x = prepared.features[prepared.train_rows]
+    facts: dict[str, Any] = {
+        "kind": problem.kind,
+        "target_names": list(problem.target_names),
+        "classes": list(problem.classes),
+        "n_rows": problem.n_rows,
+        "n_columns": len(problem.columns),
+        "n_features": int(x.shape[1]),
+        "notes": list(problem.notes),
+        "source": problem.source,
+        "fingerprint": problem.fingerprint,
+        "n_train": len(prepared.members[0].train_rows),
+        "n_validation": len(prepared.members[0].val_rows),
+        "n_test": len(prepared.test_rows),
+        "planned_epochs": int(prepared.recipe.training.epochs),
+        "stopped_epoch": int(fitted.seen.shape[1]),
+        "best_epoch": int(np.median(best)),
+        "restored": prepared.recipe.stopping.restore_best,
+        "steps_per_epoch": fitted.steps,
+        "loss": prepared.recipe.training.loss,
+        "temperature": temperature,
+        "parameters": int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables)) * len(used),
+        "parameters_per_member": int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables)),
+        "members": members,
+        "members_used": len(used),
+        "seconds": fitted.seconds,
+        "compile_seconds": fitted.compile_seconds,
+        "input_statistics": {
+            "mean": x.mean(axis=0).tolist(),
+            "sd": x.std(axis=0).tolist(),
+            "min": x.min(axis=0).tolist(),
+            "max": x.max(axis=0).tolist(),
+            "names": list(prepared.preparation.feature_names),
+        },
+        "output": {"activation": _OUTPUTS.get(problem.kind, "linear"), "units": problem.n_outputs},
+    }
+    if problem.kind in ("binary", "multiclass"):
+        counts = np.bincount(problem.y, minlength=len(problem.classes))
+        facts["class_counts"] = {str(c): int(k) for c, k in zip(problem.classes, counts, strict=True)}
+    return facts
