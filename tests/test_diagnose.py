@@ -264,6 +264,7 @@ def test_regression_on_scaled_targets_knows_its_reference() -> None:
     scores = (Score("rmse", 1.0, 0.9, 1.1), Score("rmse", 5.0, 4.5, 5.5, who="dummy"))
     result = diagnose(_run(flat, facts=facts, scores=scores, preparation=object()))
     assert result[0].evidence["constant_prediction_loss"] == 1.0
+    assert "class-imbalance" in result.examined  # there are no classes, and that is known
     told = diagnose(_run(flat, facts=facts | {"target_sd": [1.0]}, scores=scores))
     assert told[0].evidence["constant_prediction_loss"] == 1.0
 

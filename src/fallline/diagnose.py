@@ -175,8 +175,12 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
         statistics: name -> value; the names are those of `fallline.rules.STATISTICS`.
     """
     statistics = dict(statistics)
+    if not (statistics.get("reference_loss") or 0) > 0:
+        statistics.pop("reference_loss", None)  # a constant target leaves nothing to explain
     if "kept_loss" not in statistics:
         keep(statistics)
+    if statistics.get("problem_kind") in ("regression", "multioutput"):
+        statistics.setdefault("class_counts", {})  # known: there are none
     before = "loss" not in statistics
     findings: list[Finding] = []
     examined: list[str] = []

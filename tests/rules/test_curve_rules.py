@@ -198,6 +198,8 @@ def test_a_noisy_validation_loss() -> None:
     found = named(diagnose(trace({"loss": loss, "val_loss": held})), "unrepresentative-validation-set")
     assert found is not None
     assert found.evidence["val_noise"] == pytest.approx(0.06, rel=0.5)
+    small = {"loss": decay(0.7, 0.66, 60, 10), "val_loss": np.full(60, 0.7) + noise(60, 0.005)}  # nothing was learned
+    assert "unrepresentative-validation-set" not in symptoms(trace(small), reference_loss=0.7)
     equally = {"loss": loss + noise(60, 0.06, 3), "val_loss": held}
     assert "unrepresentative-validation-set" not in {
         f.symptom for f in diagnose(trace(equally)) if f.severity != "note"
@@ -335,6 +337,14 @@ def test_gaps_do_not_matter() -> None:
     assert found is not None
     assert found.epoch is not None
     assert abs(found.epoch - 40) <= 5
+
+
+@pytest.mark.parametrize("start", [0.0, -3.0])
+@pytest.mark.parametrize("reference", [None, 0.0])
+def test_losses_that_start_at_or_below_zero_do_no_harm(start: float, reference: float | None) -> None:
+    curves = {"loss": start + noise(30, 0.1), "val_loss": start + np.linspace(0, 3, 30) + noise(30, 1.0, 1)}
+    curves["loss"][0] = start
+    diagnose(trace(curves), known={"reference_loss": reference, "n_validation": 9})
 
 
 def test_an_empty_trace_is_not_examined() -> None:

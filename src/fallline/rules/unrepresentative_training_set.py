@@ -77,7 +77,7 @@ def examine(
         limit = WIDE_GAP_MEMORISED
     gap = kept_val_loss - kept_loss
     chance = CHANCE * abs(kept_val_loss) / np.sqrt(n_validation) if n_validation else 0.0
-    if dropped < LEARNED * abs(start_loss) or gap < limit * dropped or gap < chance:
+    if dropped <= 0 or dropped < LEARNED * abs(start_loss) or gap < limit * dropped or gap < chance:
         return
     lost = gap / dropped
     evidence: dict[str, float | int] = {"loss": kept_loss, "val_loss": kept_val_loss, "gap": gap, "lost_share": lost}

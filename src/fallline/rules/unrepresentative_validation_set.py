@@ -33,7 +33,7 @@ __all__ = ["SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S6", "unrepresentative-validation-set", "generalisation", ("after",), min_epochs=10)
 
-# Noise of the validation loss: as a share of what was learned, and as a multiple of the training loss's noise.
+# Noise of the validation loss: as a share of the starting loss, and as a multiple of the training loss's noise.
 # Calibration: healthy runs had a share of at most 0.002, and multiples up to 22 only where that share was smaller yet.
 NOISY = 0.02
 NOISIER = 5.0
@@ -68,14 +68,15 @@ def examine(
         return
     rows = {"validation_rows": int(n_validation)} if n_validation else {}
     learned = drop_scale(start_loss, float(np.min(held)))
+    start = max(abs(start_loss), np.finfo(float).tiny)
     noise, noise_train = jitter(held), jitter(values)
-    if noise > NOISY * learned and noise > NOISIER * noise_train:
+    if noise > NOISY * start and noise > NOISIER * noise_train:
         yield SYMPTOM.finding(
             "warning",
             0.75,
-            f"The validation loss jumps by {noise:.3g} from epoch to epoch, {100 * noise / learned:.0f} % of all that "
-            f"was learned, while the training loss moves by {noise_train:.3g}.",
-            evidence={"val_noise": noise, "train_noise": noise_train, "noise_share": noise / learned, **rows},
+            f"The validation loss jumps by {noise:.3g} from epoch to epoch, {100 * noise / start:.0f} % of "
+            f"where it started, while the training loss moves by {noise_train:.3g}.",
+            evidence={"val_noise": noise, "train_noise": noise_train, "noise_share": noise / start, **rows},
             cause="The validation set has too few rows to judge by.",
             treatments=TREATMENTS,
         )
