@@ -1,0 +1,90 @@
+"""Learning rates by their formulas; orders of examples as permutations that can be repeated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fallline.errors import InputError
+from fallline.optimize import SCHEDULES, epoch_orders, rate_factors
+
+FORMULAS = {
+    "constant": lambda t: 1.0,
+    "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2,
+    "flat_cosine": lambda t: 1.0 if t < 0.5 else (1 + math.cos(math.pi * (2 * t - 1))) / 2,
+    "one_cycle": lambda t: (
+        0.04 + 0.48 * (1 - math.cos(math.pi * t / 0.3)) if t < 0.3 else (1 + math.cos(math.pi * (t - 0.3) / 0.7)) / 2
+    ),
+    "coslog4": lambda t: (1 - math.cos(2 * math.pi * math.log2(1 + 15 * t))) / 2,
+}
+
+
+def test_every_schedule_has_a_formula() -> None:
+    assert set(FORMULAS) == set(SCHEDULES)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_formula(name: str) -> None:
+    steps = np.arange(0, 101)
+    expected = [FORMULAS[name](k / 100) for k in steps]
+    np.testing.assert_allclose(rate_factors(name, steps, 100), expected, rtol=1e-6, atol=1e-7)
+
+
+@given(st.sampled_from(sorted(SCHEDULES)), st.integers(1, 500), st.floats(0.0, 0.9))
+def test_factors_stay_between_0_and_1(name: str, total: int, warmup: float) -> None:
+    factors = rate_factors(name, np.arange(total), total, warmup=warmup)
+    assert factors.dtype == np.float32
+    assert ((factors >= 0) & (factors <= 1)).all()
+
+
+def test_four_cycles_of_coslog4() -> None:
+    steps = np.arange(10_001)
+    factors = rate_factors("coslog4", steps, 10_000)
+    rises = (np.diff(np.sign(np.diff(factors))) < 0).sum()
+    assert rises == 4  # four peaks
+
+
+def test_the_rate_rises_linearly_at_first() -> None:
+    factors = rate_factors("constant", np.arange(100), 100, warmup=0.2)
+    np.testing.assert_allclose(factors[:20], np.arange(1, 21) / 20, rtol=1e-6)
+    assert (factors[20:] == 1).all()
+
+
+def test_an_unknown_schedule_is_answered() -> None:
+    with pytest.raises(InputError, match="Did you mean 'cosine'"):
+        rate_factors("cosin", np.arange(3), 3)
+
+
+ROWS = np.array([3, 5, 8, 13, 21, 34, 55])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10**6), st.integers(1, 4))
+def test_orders_are_permutations_that_depend_on_seed_and_epoch_alone(seed: int, first: int, epochs: int) -> None:
+    found = epoch_orders(ROWS, seed=seed, first_epoch=first, epochs=epochs, shuffle=True)
+    assert found.dtype == np.int32
+    assert (np.sort(found, axis=1) == ROWS).all()
+    for i in range(epochs):
+        again = epoch_orders(ROWS, seed=seed, first_epoch=first + i, epochs=1, shuffle=True)
+        np.testing.assert_array_equal(again[0], found[i])
+
+
+def test_orders_differ_by_epoch_and_seed() -> None:
+    rows = np.arange(50)
+    found = [epoch_orders(rows, seed=seed, first_epoch=0, epochs=3, shuffle=True) for seed in (0, 1)]
+    distinct = {tuple(order) for orders in found for order in orders.tolist()}
+    assert len(distinct) == 6
+
+
+def test_every_place_is_equally_likely() -> None:
+    orders = epoch_orders(np.arange(5), seed=0, first_epoch=0, epochs=2000, shuffle=True)
+    counts = np.stack([(orders == row).sum(axis=0) for row in range(5)])
+    chi_square = ((counts - 400) ** 2 / 400).sum()
+    assert chi_square < 39.25  # 99.9 % quantile of chi-square with (5 - 1)^2 = 16 degrees of freedom
+
+
+def test_without_shuffling_the_order_is_the_given_one() -> None:
+    assert (epoch_orders(ROWS, seed=1, first_epoch=9, epochs=2, shuffle=False) == ROWS).all()
