@@ -12,7 +12,9 @@ import fallline as fl
 from fallline.types import Run
 
 
-def both(build: Callable[[], keras.Model], x: Any, y: Any, *, epochs: int = 3, batch_size: int = 16, **keywords: Any) -> tuple[Any, keras.Model, Run]:
+def both(
+    build: Callable[[], keras.Model], x: Any, y: Any, *, epochs: int = 3, batch_size: int = 16, **keywords: Any
+) -> tuple[Any, keras.Model, Run]:
     """Return Keras' history, the model that Keras trained, and fallline's run of its twin."""
     keras.utils.set_random_seed(0)
     theirs, ours = build(), build()
@@ -20,7 +22,9 @@ def both(build: Callable[[], keras.Model], x: Any, y: Any, *, epochs: int = 3, b
         model(keras.tree.map_structure(lambda a: np.asarray(a[:2]), x))
     ours.set_weights(theirs.get_weights())
     history = theirs.fit(x, y, epochs=epochs, batch_size=batch_size, shuffle=False, verbose=0, **keywords).history
-    run = fl.train(ours, x, y, epochs=epochs, batch_size=batch_size, shuffle=False, early_stopping=False, verbose=0, **keywords)
+    run = fl.train(
+        ours, x, y, epochs=epochs, batch_size=batch_size, shuffle=False, early_stopping=False, verbose=0, **keywords
+    )
     return history, theirs, run
 
 

@@ -12,7 +12,9 @@ import pytest
 from tests.train.same_fit import assert_same, both
 
 # Keras 3.15 under NumPy 2.4: its variables' own `get_weights`.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 N = 70  # a last partial batch of 6 in 16
 RNG = np.random.default_rng(0)
@@ -26,11 +28,23 @@ SERIES = RNG.normal(size=(N, 4, 3)).astype("float32")
 
 
 def everything() -> keras.Model:
-    model = keras.Sequential([
-        keras.Input((5,)), keras.layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.01)), keras.layers.BatchNormalization(),
-        keras.layers.Dense(6, "relu", activity_regularizer=keras.regularizers.L2(0.1), kernel_constraint="max_norm"), keras.layers.Dense(1),
-    ])
-    model.compile(keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, clipnorm=1.0), "mse", metrics=["mae"], weighted_metrics=["mse"])
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.01)),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(
+                6, "relu", activity_regularizer=keras.regularizers.L2(0.1), kernel_constraint="max_norm"
+            ),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True, clipnorm=1.0),
+        "mse",
+        metrics=["mae"],
+        weighted_metrics=["mse"],
+    )
     return model
 
 
@@ -57,8 +71,14 @@ class Subclassed(keras.Model):
 
 def subclassed() -> keras.Model:
     model = Subclassed()
-    model.compile(keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy(from_logits=True),
-                  metrics=[keras.metrics.AUC(20, from_logits=True, name="auc"), keras.metrics.Precision(thresholds=0.0, name="precision")])
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[
+            keras.metrics.AUC(20, from_logits=True, name="auc"),
+            keras.metrics.Precision(thresholds=0.0, name="precision"),
+        ],
+    )
     return model
 
 
@@ -70,6 +90,7 @@ def summed() -> keras.Model:
 
 def scalar_loss() -> keras.Model:
     """A loss function of one's own that mixes the rows of a batch."""
+
     def loss(y: Any, p: Any) -> Any:
         return keras.ops.sqrt(keras.ops.mean(keras.ops.square(y - p)))
 
@@ -89,15 +110,23 @@ def mixing_operation() -> keras.Model:
 
 def one_hot() -> keras.Model:
     model = keras.Sequential([keras.Input((5,)), keras.layers.LayerNormalization(), keras.layers.Dense(3, "softmax")])
-    model.compile(keras.optimizers.RMSprop(0.01), keras.losses.CategoricalCrossentropy(label_smoothing=0.1), metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.RMSprop(0.01), keras.losses.CategoricalCrossentropy(label_smoothing=0.1), metrics=["accuracy"]
+    )
     return model
 
 
 def convolution() -> keras.Model:
-    model = keras.Sequential([
-        keras.Input((6, 6, 1)), keras.layers.Conv2D(3, 3, activation="relu"), keras.layers.MaxPooling2D(), keras.layers.BatchNormalization(),
-        keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid"),
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(3, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, "sigmoid"),
+        ]
+    )
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -157,7 +186,9 @@ class TwoHeads(keras.Model):
 def two_heads() -> keras.Model:
     model = TwoHeads()
     model.compile(
-        keras.optimizers.SGD(0.05), {"size": "mse", "sort": "sparse_categorical_crossentropy"}, loss_weights={"size": 0.3, "sort": 2.0},
+        keras.optimizers.SGD(0.05),
+        {"size": "mse", "sort": "sparse_categorical_crossentropy"},
+        loss_weights={"size": 0.3, "sort": 2.0},
         metrics={"size": ["mae"], "sort": ["accuracy"]},
     )
     return model
@@ -166,8 +197,12 @@ def two_heads() -> keras.Model:
 def two_in_a_list() -> keras.Model:
     a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
     hidden = keras.layers.Dense(6, "tanh")(keras.layers.Concatenate()([a, b]))
-    model = keras.Model([a, b], [keras.layers.Dense(1, name="size")(hidden), keras.layers.Dense(3, "softmax", name="sort")(hidden)])
-    model.compile(keras.optimizers.SGD(0.05), ["mse", "sparse_categorical_crossentropy"], metrics=[["mae"], ["accuracy"]])
+    model = keras.Model(
+        [a, b], [keras.layers.Dense(1, name="size")(hidden), keras.layers.Dense(3, "softmax", name="sort")(hidden)]
+    )
+    model.compile(
+        keras.optimizers.SGD(0.05), ["mse", "sparse_categorical_crossentropy"], metrics=[["mae"], ["accuracy"]]
+    )
     return model
 
 
@@ -192,7 +227,9 @@ class OwnLoss(keras.Model):
     def call(self, x: Any) -> Any:
         return self.out(x)
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
         loss = keras.ops.mean(keras.ops.abs(y - y_pred) ** 1.5)
         self.seen.update_state(loss)
         return loss

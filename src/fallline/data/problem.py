@@ -29,6 +29,7 @@ def make_problem(
     group: Any = None,
     leave_out: Sequence[str] = (),
     source: str = "",
+    allow_constant_target: bool = False,
 ) -> Problem:
     """Understand a table: its columns' kinds, its target, and the kind of problem.
 
@@ -43,6 +44,8 @@ def make_problem(
         group: labels (n,) of rows that belong together, or the name of their column in ``x`` (then no input).
         leave_out: names of columns that shall not be used.
         source: where the data came from, in words.
+        allow_constant_target: let quantities and 0/1 labels pass that never vary, as they may in one fold of a
+            cross-validation, instead of asking the user what is meant.
 
     Raises:
         DataError: with what was given, what is allowed and what to do.
@@ -63,7 +66,7 @@ def make_problem(
     groups = _take_groups(frame, group, n)
     if isinstance(group, str):
         dropped[group] = "it says which rows belong together"
-    encoded = encode_target(targets, kind)
+    encoded = encode_target(targets, kind, allow_constant=allow_constant_target)
     kept = encoded.kept
     understood = _understand_all(frame.iloc[kept] if len(kept) < n else frame, dropped, kept)
     columns = tuple(item.column for item in understood)

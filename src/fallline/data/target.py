@@ -41,7 +41,7 @@ class Target:
     notes: tuple[str, ...]
 
 
-def encode_target(frame: pd.DataFrame, kind: str | None = None) -> Target:
+def encode_target(frame: pd.DataFrame, kind: str | None = None, *, allow_constant: bool = False) -> Target:
     """Infer the kind of problem from its target column(s), leave out rows without a target, and encode the rest.
 
     One column: two distinct values are binary; text, booleans and categories are multiclass; whole numbers are
@@ -52,6 +52,7 @@ def encode_target(frame: pd.DataFrame, kind: str | None = None) -> Target:
     Args:
         frame: the target column(s), shape (n, k).
         kind: the kind, when it is not to be inferred.
+        allow_constant: let quantities and 0/1 labels pass that never vary (a single column needs a given kind).
 
     Raises:
         DataError: no row has a target, one row, a constant target, infinite values, numbers needed but text found,
@@ -82,8 +83,8 @@ def encode_target(frame: pd.DataFrame, kind: str | None = None) -> Target:
         )
     gaps = len(kept) < len(frame)
     if frame.shape[1] > 1:
-        return _several(frame.iloc[kept], kind, kept, notes)
-    return _single(frame.iloc[kept, 0], kind, kept, notes, gaps)
+        return _several(frame.iloc[kept], kind, kept, notes, allow_constant)
+    return _single(frame.iloc[kept, 0], kind, kept, notes, gaps, allow_constant and kind == "regression")
 
 
 def _missing(frame: pd.DataFrame) -> np.ndarray:
@@ -98,7 +99,9 @@ def _missing(frame: pd.DataFrame) -> np.ndarray:
     return missing
 
 
-def _single(series: pd.Series, kind: str | None, kept: np.ndarray, notes: list[str], gaps: bool) -> Target:
+def _single(
+    series: pd.Series, kind: str | None, kept: np.ndarray, notes: list[str], gaps: bool, constant: bool
+) -> Target:
     name = str(series.name)
     if kind in ("multioutput", "multilabel"):
         raise DataError(
@@ -122,7 +125,7 @@ def _single(series: pd.Series, kind: str | None, kept: np.ndarray, notes: list[s
     numeric = numeric and not isinstance(series.dtype, pd.CategoricalDtype)
     if numeric and np.isinf(numbers).any():
         check_finite(numbers, name, rows)
-    if len(values) == 1:
+    if len(values) == 1 and not constant:
         raise DataError(
             f"The target {name!r} has only one class or value, {_plain(values[0])!r}, in all {len(series):,} rows: "
             "there is nothing to learn. Give another target, or rows with other values."
@@ -214,7 +217,7 @@ def _classes(
     return Target("binary" if kind == "binary" else "multiclass", y, classes, kept, tuple(notes))
 
 
-def _several(frame: pd.DataFrame, kind: str | None, kept: np.ndarray, notes: list[str]) -> Target:
+def _several(frame: pd.DataFrame, kind: str | None, kept: np.ndarray, notes: list[str], constant: bool) -> Target:
     columns = []
     rows = _numbers_row(kept)
     if kind in ("regression", "binary", "multiclass"):
@@ -231,7 +234,7 @@ def _several(frame: pd.DataFrame, kind: str | None, kept: np.ndarray, notes: lis
                 f"{rows(first)}. Train one network per class target, or give 0/1 columns (multi-label)."
             )
         check_finite(numbers, str(name), rows)
-        if numbers.min() == numbers.max():
+        if numbers.min() == numbers.max() and not constant:
             raise DataError(
                 f"The target {str(name)!r} has only one class or value, {numbers[0]:g}: there is nothing to learn. "
                 f"Leave it out."

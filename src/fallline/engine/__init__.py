@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from fallline.engine.devices import configure, member_devices
-from fallline.engine.member import DIVERGED, RUNNING, STOPPED, MemberState, Rows, Schedule, Stopping, Task, start_state
+from fallline.engine.member import (
+    DIVERGED,
+    RUNNING,
+    STOPPED,
+    MemberState,
+    Rows,
+    Schedule,
+    StepSeen,
+    Stopping,
+    Task,
+    inspect_step,
+    start_state,
+)
 from fallline.engine.population import Population
 
 __all__ = [
@@ -14,9 +26,11 @@ __all__ = [
     "Population",
     "Rows",
     "Schedule",
+    "StepSeen",
     "Stopping",
     "Task",
     "configure",
+    "inspect_step",
     "member_devices",
     "start_state",
 ]

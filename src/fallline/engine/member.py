@@ -20,10 +20,12 @@ __all__ = [
     "MemberState",
     "Rows",
     "Schedule",
+    "StepSeen",
     "Stopping",
     "Task",
     "end_epoch",
     "evaluate",
+    "inspect_step",
     "start_state",
     "train_epoch",
 ]
@@ -137,6 +139,18 @@ def _take(data: Tree, rows: jax.Array) -> Tree:
     return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data)
 
 
+def _gradient(
+    task: Task, numbers: Numbers, batch: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, valid: jax.Array
+) -> tuple[tuple[jax.Array, Tree], Tree]:
+    """Return ((loss, aux), gradients) of a batch (x, y, weight)."""
+    x, y, weight = batch
+    weight = weight * valid * (valid.shape[0] / jnp.sum(valid))
+    found: tuple[tuple[jax.Array, Tree], Tree] = jax.value_and_grad(task.loss, has_aux=True)(
+        params, aux, numbers, x, y, weight
+    )
+    return found
+
+
 def _step(
     task: Task,
     numbers: Numbers,
@@ -147,12 +161,50 @@ def _step(
     rate: jax.Array,
 ) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
     params, aux, optimizer = carry
-    x, y, weight = _take(data, rows)
-    real = jnp.sum(valid)
-    weight = weight * valid * (valid.shape[0] / real)
-    (loss, aux), grads = jax.value_and_grad(task.loss, has_aux=True)(params, aux, numbers, x, y, weight)
+    (loss, aux), grads = _gradient(task, numbers, _take(data, rows), params, aux, valid)
     params, optimizer = task.update(grads, optimizer, params, numbers, rate)
-    return (params, aux, optimizer), (loss, real)
+    return (params, aux, optimizer), (loss, jnp.sum(valid))
+
+
+class StepSeen(NamedTuple):
+    """Which parts of one step were finite."""
+
+    batch: Array  # () bool
+    loss: Array  # () bool
+    gradients: Array  # (t,) bool, one per parameter tensor
+    params: Array  # (t,) bool, after the step
+
+
+def inspect_step(
+    task: Task,
+    numbers: Numbers,
+    data: tuple[Tree, Tree, jax.Array],
+    carry: Tree,
+    rows: jax.Array,
+    valid: jax.Array,
+    rate: jax.Array,
+) -> tuple[Tree, StepSeen]:
+    """Do one step as training does it, and tell which of its parts are finite.
+
+    Args:
+        task: what the member computes.
+        numbers: its numbers.
+        data: (x, y, weight) with n rows.
+        carry: (params, aux, optimizer state).
+        rows: (b,) int32, rows of the batch.
+        valid: (b,) float32, 0 for padding.
+        rate: factor on the learning rate.
+    """
+
+    def finite(tree: Tree) -> jax.Array:
+        return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)])
+
+    params, aux, optimizer = carry
+    batch = _take(data, rows)
+    (loss, aux), grads = _gradient(task, numbers, batch, params, aux, valid)
+    params, optimizer = task.update(grads, optimizer, params, numbers, rate)
+    seen = StepSeen(jnp.all(finite(batch)), jnp.isfinite(loss), finite(grads), finite(params))
+    return (params, aux, optimizer), seen
 
 
 def train_epoch(

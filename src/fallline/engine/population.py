@@ -1,8 +1,9 @@
 """Many members as one compiled program.
 
 On CPUs each core is a device and trains its share of the members one after another, every member in its own loop that
-ends when the member ends (measured on two cores, 16 members of 30-128-128-128-1, batch 64: 66 us per member-step, against 112
-for one batched `vmap` and 118 for a `vmap` per device). On GPUs the members of a device run batched by `vmap`.
+ends when the member ends (measured on two cores, 16 members of 30-128-128-128-1, batch 64: 66 us per member-step,
+against 112 for one batched `vmap` and 118 for a `vmap` per device). On GPUs the members of a device run batched by
+`vmap`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def _member_chunk(
 
     def going(carry: Tree) -> jax.Array:
         index, state, _ = carry
-        return (index < epochs) & (state.outcome == RUNNING)
+        runs: jax.Array = (index < epochs) & (state.outcome == RUNNING)
+        return runs
 
     def epoch(carry: Tree) -> Tree:
         index, before, seen = carry
@@ -113,7 +115,7 @@ class Population:
         )
 
     def place(self, tree: Tree, *, shared: bool = False) -> Tree:
-        """Put arrays on the devices: whole on each, or members (leading axis, padded by repetition) spread over them."""
+        """Put arrays on the devices: whole on each, or members (leading axis, padded by repetition) spread over all."""
         if shared:
             return jax.device_put(tree, self._whole)
         extra = self.padded - self.members

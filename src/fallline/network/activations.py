@@ -11,7 +11,10 @@ __all__ = ["activation", "apply_activation"]
 
 
 def lecun_tanh(x: Any) -> Any:
-    """1.7159 tanh(2 x / 3): f(+-1) = +-1, largest second derivative near 1 (LeCun et al. 1998, Efficient BackProp, section 4.4)."""
+    """1.7159 tanh(2 x / 3): f(+-1) = +-1, largest second derivative near 1.
+
+    Source: LeCun et al. 1998, Efficient BackProp, section 4.4.
+    """
     return 1.7159 * keras.ops.tanh(x * (2.0 / 3.0))
 
 

@@ -1,7 +1,7 @@
 """A trained population as one plain Keras model: raw table in, probabilities or quantities out, stock layers only.
 
-The members stay apart in one axis of `EinsumDense` layers, k below, so that an ensemble of forty networks is as few layers as
-one. A single network is written with ordinary `Dense` layers. Nothing here needs fallline to be loaded again.
+The members stay apart in one axis of `EinsumDense` layers, k below, so that an ensemble of forty networks is as few
+layers as one. A single network is written with ordinary `Dense` layers. Nothing here needs fallline to be loaded again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,33 @@ Weights = Mapping[str, np.ndarray]  # path of the member's variable -> (k, ...)
 class Tables(Protocol):
     """What the exporter reads from a fitted preparation (see `fallline.data.Preparation`)."""
 
-    numeric_index: Any
-    numeric_fill: Any
-    numeric_center: Any
-    numeric_scale: Any
-    clip: float
-    indicator_index: Any
-    category_blocks: Any
+    @property
+    def numeric_index(self) -> Any:
+        """(m,) columns of the raw table that are numbers."""
+
+    @property
+    def numeric_fill(self) -> Any:
+        """(m,) what stands for a missing number."""
+
+    @property
+    def numeric_center(self) -> Any:
+        """(m,) subtracted from the numbers, before ..."""
+
+    @property
+    def numeric_scale(self) -> Any:
+        """(m,) they are multiplied."""
+
+    @property
+    def clip(self) -> float:
+        """Bound of the smooth clipping; 0: off."""
+
+    @property
+    def indicator_index(self) -> Any:
+        """(q,) columns of the raw table with an indicator of missing values."""
+
+    @property
+    def category_blocks(self) -> Any:
+        """Blocks with ``raw_index``, ``n_levels`` and ``binary``, in the order of the features."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +61,8 @@ class Finish:
 
     Args:
         kind: of the problem.
-        temperature: probabilities p become p^(1/T), normalised (Guo et al., arXiv 1706.04599, on the averaged probabilities).
+        temperature: probabilities p become p^(1/T), normalised (Guo et al., arXiv 1706.04599, on the averaged
+            probabilities).
         center: (k,) added to, after ...
         scale: (k,) multiplied with standardised quantities.
         low: (k,) smallest target seen in training; predictions of quantities do not leave the range.
@@ -110,7 +131,7 @@ def _categories(table: Any, p: Tables) -> list[Any]:
 
 
 class _Members:
-    """Builds layers for k members, as `EinsumDense` over a member axis, or as `Dense` for one; gathers their weights."""
+    """Builds layers for k members, `EinsumDense` over a member axis, or `Dense` for one; gathers their weights."""
 
     def __init__(self, k: int) -> None:
         self.k = k

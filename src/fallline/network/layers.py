@@ -39,7 +39,10 @@ class RandomLayer(keras.layers.Layer):
 
 
 class MaskDropout(RandomLayer):
-    """Dropout (Srivastava et al. 2014): silence units with probability ``rate`` in training, scale the others by 1/(1 - rate)."""
+    """Dropout: silence units with probability ``rate`` in training, scale the others by 1/(1 - rate).
+
+    Source: Srivastava et al. 2014.
+    """
 
     def call(self, x: Any, training: bool = False) -> Any:
         """Apply to (B, ...) in training; pass through otherwise."""
@@ -70,7 +73,7 @@ class Scale(keras.layers.Layer):
 
 
 class PeriodicEmbedding(keras.layers.Layer):
-    """Expand each of the first m inputs by learned periodic features (Gorishniy et al., arXiv 2203.05556; RealMLP's form PBLD).
+    """Expand each of the first m inputs by learned periodic features.
 
     e_j = V_j cos(2 pi (w_j x_j + b_j)) + c_j with w_j (k,), V_j (k, r); the inputs themselves stay beside the result.
 
@@ -78,6 +81,8 @@ class PeriodicEmbedding(keras.layers.Layer):
         numbers: m, how many of the inputs (the first ones) are expanded.
         frequencies: k.
         width: r, new features per input.
+
+    Source: Gorishniy et al., arXiv 2203.05556; RealMLP's form PBLD.
     """
 
     def __init__(self, numbers: int, frequencies: int = 16, width: int = 3, **keywords: Any) -> None:

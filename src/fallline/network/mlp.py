@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,8 @@ __all__ = ["MemberNetwork", "build_mlp"]
 
 # Spread of the first frequencies; small, so that the embedding starts smooth (RealMLP, arXiv 2407.04491, table A.1).
 _FREQUENCY_SD = 0.1
-# RealMLP trains in NTK parametrisation, w = v / sqrt(fan_in): for Adam, whose steps ignore the gradient's size, this is a
-# rate of 1 / sqrt(fan_in) on w. The rate that a recipe names is the one of a layer with this fan-in.
+# RealMLP trains in NTK parametrisation, w = v / sqrt(fan_in): for Adam, whose steps ignore the gradient's size, this is
+# a rate of 1 / sqrt(fan_in) on w. The rate that a recipe names is the one of a layer with this fan-in.
 _REFERENCE_FAN_IN = 256.0
 _SCALE_FACTOR = 6.0  # RealMLP: rate of the scaling layer
 _BIAS_FACTOR = 0.1  # RealMLP: rate of the biases, times the reference below
@@ -67,7 +68,7 @@ class MemberNetwork:
         if weight == "phase":
             return rng.uniform(-0.5, 0.5, shape).astype(np.float32)  # of a turn
         if weight == "mix":
-            return (rng.standard_normal(shape) / np.sqrt(shape[1])).astype(np.float32)
+            return (rng.standard_normal(shape) / math.sqrt(shape[1])).astype(np.float32)
         if weight == "kernel":
             if layer == "skip":
                 return np.zeros(shape, np.float32)  # the linear path starts silent: at first only the deep one speaks

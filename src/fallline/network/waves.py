@@ -1,7 +1,8 @@
 """A cosine that costs as little as a few multiplications.
 
-XLA's cosine on a CPU reduces its argument for any size of it: 500 us for 64 x 60 x 16 numbers, many times what the rest of the step
-costs. Measured in turns (of 2 pi) the reduction is one rounding, and a short polynomial does the rest: 25-40 us, error below 4e-6.
+XLA's cosine on a CPU reduces its argument for any size of it: 500 us for 64 x 60 x 16 numbers, many times what the rest
+of the step costs. Measured in turns (of 2 pi) the reduction is one rounding, and a short polynomial does the rest:
+25-40 us, error below 4e-6.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ _DEGREE = 7
 
 @cache
 def _coefficients() -> tuple[float, ...]:
-    """Coefficients in z = u^2 of cos(2 pi u) on |u| <= 1/2: interpolation in Chebyshev points, near the minimax polynomial."""
+    """Coefficients in z = u^2 of cos(2 pi u) on |u| <= 1/2.
+
+    Interpolation in Chebyshev points, near the minimax polynomial.
+    """
     fit = np.polynomial.Chebyshev.interpolate(lambda z: np.cos(2.0 * np.pi * np.sqrt(z)), _DEGREE, domain=[0.0, 0.25])
     return tuple(float(c) for c in fit.convert(kind=np.polynomial.Polynomial).coef)
 

@@ -1,7 +1,8 @@
 """The order in which examples are seen, drawn on the host.
 
-A device sort of 500 numbers costs more than ten training steps of a small network on a CPU; NumPy draws the same permutation in
-a few microseconds, and it depends on the seed and the epoch alone, so that a resumed training sees the same order.
+A device sort of 500 numbers costs more than ten training steps of a small network on a CPU; NumPy draws the same
+permutation in a few microseconds, and it depends on the seed and the epoch alone, so that a resumed training sees the
+same order.
 """
 
 from __future__ import annotations

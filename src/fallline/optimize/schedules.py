@@ -27,13 +27,19 @@ def _flat_cosine(t: np.ndarray) -> np.ndarray:
 
 
 def _one_cycle(t: np.ndarray) -> np.ndarray:
-    """Cosine up from 1/25 to 1 in the first 30 %, cosine down to 0 (Smith & Topin, arXiv 1708.07120; the usual 25 and 30 %)."""
+    """Cosine up from 1/25 to 1 in the first 30 %, cosine down to 0.
+
+    Source: Smith & Topin, arXiv 1708.07120; the usual 25 and 30 %.
+    """
     up = 0.04 + 0.96 * 0.5 * (1.0 - np.cos(np.pi * t / 0.3))
     return np.where(t < 0.3, up, 0.5 * (1.0 + np.cos(np.pi * (t - 0.3) / 0.7)))
 
 
 def _coslog4(t: np.ndarray) -> np.ndarray:
-    """Four cosine cycles, equally long in log2(1 + 15 t): (1 - cos(2 pi log2(1 + 15 t))) / 2 (RealMLP, arXiv 2407.04491)."""
+    """Four cosine cycles, equally long in log2(1 + 15 t): (1 - cos(2 pi log2(1 + 15 t))) / 2.
+
+    Source: RealMLP, arXiv 2407.04491.
+    """
     return 0.5 * (1.0 - np.cos(2.0 * np.pi * np.log2(1.0 + 15.0 * t)))
 
 

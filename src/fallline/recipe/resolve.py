@@ -52,7 +52,7 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     return replace(
         recipe,
         split=split,
-        network=_network(recipe.network, regression=regression, small=small),
+        network=_network(recipe.network, small=small),
         optimizer=_optimizer(recipe.optimizer, regression=regression),
         training=training,
         stopping=replace(recipe.stopping, patience=patience),
@@ -73,9 +73,9 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
         yield f'training.loss = "{training.loss}" compares quantities, but the problem is {kind}. Use "cross_entropy" or "auto".'
 
 
-def _network(network: NetworkRecipe, *, regression: bool, small: bool) -> NetworkRecipe:
+def _network(network: NetworkRecipe, *, small: bool) -> NetworkRecipe:
     hidden = _pick(network.hidden, (128, 128) if small else (256, 256, 256))
-    activation = _pick(network.activation, "mish" if regression else "selu")
+    activation = _pick(network.activation, "mish")
     usual = "he_normal" if activation in _HE else "lecun_normal" if activation in _LECUN else "glorot_uniform"
     return replace(
         network,

@@ -19,6 +19,7 @@ from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail,
 from fallline.train.keras_support import require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
+from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.trace import make_trace
 from fallline.types import Outcome, Recipe, Run
 
@@ -224,7 +225,8 @@ def train_keras(
     )
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = _run(model, fitted, settings, recipe, n, validation, seed)
-    run = run.with_(facts={**run.facts, "total_seconds": time.perf_counter() - began})
+    causes = post_mortem(population, [member], plan, data, fitted, model)
+    run = run.with_(facts={**with_causes(run.facts, causes), "total_seconds": time.perf_counter() - began})
     from fallline.diagnose import diagnose
 
     return run.with_(diagnosis=diagnose(run))

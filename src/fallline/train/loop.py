@@ -15,7 +15,7 @@ from fallline.errors import InputError
 from fallline.optimize import epoch_orders, rate_factors
 from fallline.types import Progress
 
-__all__ = ["Fitted", "Member", "Plan", "fit_population"]
+__all__ = ["Fitted", "Member", "Orders", "Plan", "fit_population"]
 
 Tree = Any
 Checkpoint = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
@@ -25,8 +25,9 @@ OnProgress = Callable[[Progress], bool | None]
 _ORDER_BUDGET = 4_000_000
 # An eye follows about three pictures a second; without one, the host looks in every few seconds for Ctrl-C and checkpoints.
 _WATCHED_SECONDS, _UNWATCHED_SECONDS = 0.3, 3.0
-# Training rows evaluated each epoch, at most: a fixed random part of a larger set, so that evaluation stays a small share.
-TRAIN_ROWS_EVALUATED = 10_000
+# The curves compare training with validation on as many rows of each; at least so many, so that the curve is smooth. The rows
+# are a fixed random part of the training set: evaluating all of a large one would cost a third of its training.
+TRAIN_ROWS_EVALUATED = 1_000
 _CHECKPOINT_SECONDS = 5.0
 
 
@@ -106,7 +107,7 @@ def _batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
     )
 
 
-class _Orders:
+class Orders:
     """Makes the schedule of each chunk: orders of examples and rates."""
 
     def __init__(self, members: Sequence[Member], plan: Plan, coupled: bool) -> None:
@@ -126,6 +127,7 @@ class _Orders:
         self.valid = valid.reshape(len(members), self.full, self.batch)
 
     def chunk(self, first: int, epochs: int) -> Schedule:
+        """Return the schedule of so many epochs from this one, counted from 0; the rest of the capacity is empty."""
         p, used = len(self.members), self.full * self.batch
         order = np.zeros((p, self.capacity, used), np.int32)
         rest = np.zeros((p, self.capacity, self.rest), np.int32)
@@ -179,8 +181,8 @@ class _Session:
     ) -> None:
         self.population, self.plan = population, plan
         self.on_progress, self.checkpoint = on_progress, checkpoint
-        self.orders = _Orders(members, plan, population.task.coupled)
-        rows = [_some(m.train_rows) for m in members]
+        self.orders = Orders(members, plan, population.task.coupled)
+        rows = [_some(m.train_rows, len(m.val_rows)) for m in members]
         exact = population.task.exact
         self.train_eval = population.place(_batches(rows, plan.eval_batch, exact))
         val = [m.val_rows if population.validated else m.train_rows[:1] for m in members]
@@ -263,11 +265,12 @@ class _Session:
         return state, self.before + time.perf_counter() - began
 
 
-def _some(rows: np.ndarray) -> np.ndarray:
+def _some(rows: np.ndarray, validating: int) -> np.ndarray:
     """A fixed random part of the rows, for the evaluation on training data."""
-    if len(rows) <= TRAIN_ROWS_EVALUATED:
+    wanted = max(TRAIN_ROWS_EVALUATED, validating)
+    if len(rows) <= wanted:
         return rows
-    return np.sort(np.random.default_rng(0).choice(rows, TRAIN_ROWS_EVALUATED, replace=False))
+    return np.sort(np.random.default_rng(0).choice(rows, wanted, replace=False))
 
 
 def fit_population(

@@ -15,6 +15,7 @@ from fallline.engine import DIVERGED, STOPPED, configure
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
 from fallline.train.facts import table_facts
 from fallline.train.loop import Checkpoint, Fitted, Member, OnProgress, Plan, fit_population
+from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import Prepared, prepare
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
 from fallline.train.trace import trace_of
@@ -121,7 +122,8 @@ def train_problem(
     )
     say("score")
     run = _finish(problem, prepared, program, fitted, scored=diagnosed)
-    facts = {**run.facts, "total_seconds": time.perf_counter() - began}
+    causes = post_mortem(program.population, prepared.members, plan, data, fitted, program.network.model)
+    facts = {**with_causes(run.facts, causes), "total_seconds": time.perf_counter() - began}
     run = run.with_(facts=facts, summary=summarise(problem) if diagnosed else None)
     if diagnosed:
         from fallline.diagnose import diagnose
