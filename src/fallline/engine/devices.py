@@ -42,11 +42,11 @@ def configure() -> None:
         return
     _configured = True
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if jax.config.read("jax_num_cpu_devices") < 0:  # JAX's "not set"
+    if jax.config.values["jax_num_cpu_devices"] < 0:  # JAX's "not set"
         # Once a backend runs the number is fixed: then the program that owns the process has decided.
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", cores)
-    if jax.config.read("jax_compilation_cache_dir") is None and (folder := _cache_folder()) is not None:
+    if jax.config.values["jax_compilation_cache_dir"] is None and (folder := _cache_folder()) is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
