@@ -458,7 +458,7 @@ class Trace:
         """
         values = self.matrix(quantity, layer)
         if member is not None:
-            row = values[self.members.index(member)]
+            row: np.ndarray = values[self.members.index(member)]
             present = np.flatnonzero(~np.isnan(row))
             return row[: present[-1] + 1] if len(present) else row[:0]
         seen = (~np.isnan(values)).sum(axis=0)

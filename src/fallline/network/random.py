@@ -49,10 +49,12 @@ def keep_mask(key: jax.Array, rate: jax.Array | float, shape: tuple[int, ...]) -
     """
     # 24 bits compare exactly in float32; the finer resolution would buy nothing for a rate.
     uniform = (random_bits(key, shape) >> 8).astype(jnp.float32) * jnp.float32(2.0**-24)
-    return uniform >= rate
+    keep: jax.Array = uniform >= rate
+    return keep
 
 
 def standard_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Return float32 standard normal numbers (inverse of the error function on uniform bits)."""
     half_open = ((random_bits(key, shape) >> 8).astype(jnp.float32) + 0.5) * jnp.float32(2.0**-24)
-    return jnp.float32(math.sqrt(2.0)) * jax.lax.erf_inv(2.0 * half_open - 1.0)
+    normal: jax.Array = jnp.float32(math.sqrt(2.0)) * jax.lax.erf_inv(2.0 * half_open - 1.0)
+    return normal
