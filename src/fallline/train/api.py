@@ -57,10 +57,11 @@ def train(
         shuffle: new order of the rows in each epoch.
         verbose: 0 silent; 1 a line now and then; "auto": 1 on a terminal.
         seed: same seed, same result on the same machine; default 0, or the recipe's.
-        early_stopping: True: stop by validation loss (patience 20) and restore the best weights, if there are validation
-            rows; False: run all epochs and keep the last weights, as Keras' ``fit`` does; a patience; a Keras EarlyStopping.
-        recipe: for a Keras model: optimizer, schedule, epochs, batch and stopping from this recipe; None: what the model
-            was compiled with, or Adam at 0.001 and the loss that fits the output layer.
+        early_stopping: True: stop by validation loss (patience 20) and restore the best weights, if there are
+            validation rows; False: run all epochs and keep the last weights, as Keras' ``fit`` does; a patience; a
+            Keras EarlyStopping.
+        recipe: for a Keras model: optimizer, schedule, epochs, batch and stopping from this recipe; None: what the
+            model was compiled with, or Adam at 0.001 and the loss that fits the output layer.
         on_progress: called with a `Progress` between chunks of epochs; returning True ends the training there.
 
     Returns:
@@ -109,7 +110,8 @@ def train(
     ):
         if value is not None:
             raise InputError(
-                f"{name} belongs to Keras models; a recipe makes its own folds and weights: see split.folds, split.validation and training.class_weight."
+                f"{name} belongs to Keras models; a recipe makes its own folds and weights: "
+                "see split.folds, split.validation and training.class_weight."
             )
     from fallline.train.table import train_problem
 
@@ -130,13 +132,14 @@ def _recipe(
     if not isinstance(what, Recipe) or recipe is not None:
         given = type(what).__name__ if not isinstance(what, Recipe) else "a recipe twice"
         raise InputError(
-            f"fl.train was given {given} first; it takes a Keras model, a Recipe, or the name of a preset ('default', 'simple')."
+            f"fl.train was given {given} first; it takes a Keras model, a Recipe, "
+            "or the name of a preset ('default', 'simple')."
         )
     training = replace(
         what.training,
         shuffle=shuffle and what.training.shuffle,
-        **({"epochs": epochs} if epochs is not None else {}),
-        **({"batch_size": batch_size} if batch_size is not None else {}),
+        epochs=what.training.epochs if epochs is None else epochs,
+        batch_size=what.training.batch_size if batch_size is None else batch_size,
     )
     stopping = what.stopping
     if early_stopping is False:
@@ -144,7 +147,8 @@ def _recipe(
     elif early_stopping is not True and not isinstance(early_stopping, type(stopping)):
         if isinstance(early_stopping, bool) or not isinstance(early_stopping, int):
             raise InputError(
-                f"early_stopping = {early_stopping!r} is not allowed for a recipe: it takes True, False, a patience, or a StoppingRecipe."
+                f"early_stopping = {early_stopping!r} is not allowed for a recipe: "
+                "it takes True, False, a patience, or a StoppingRecipe."
             )
         stopping = replace(stopping, criterion="patience", patience=early_stopping)
     elif early_stopping is not True:
@@ -161,7 +165,8 @@ def _problem(x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any) 
         return x
     if x is None:
         raise InputError(
-            "There is nothing to learn from: give a table as x, and y or target, e.g. fl.train('default', frame, target='price')."
+            "There is nothing to learn from: give a table as x, and y or target, "
+            "e.g. fl.train('default', frame, target='price')."
         )
     source = ""
     if isinstance(x, (str, Path)):
@@ -178,14 +183,12 @@ def _printer(verbose: int | str) -> Any:
 
     def show(event: Progress) -> None:
         if event.phase == "train":
-            print(
+            sys.stderr.write(
                 f"\repoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  val_loss {event.val_loss:.4f}  "
-                f"{event.active}/{event.members} training  {event.seconds:.0f} s",
-                end="",
-                file=sys.stderr,
-                flush=True,
+                f"{event.active}/{event.members} training  {event.seconds:.0f} s"
             )
             if event.epoch >= event.epochs or event.active == 0:
-                print(file=sys.stderr)
+                sys.stderr.write("\n")
+            sys.stderr.flush()
 
     return show

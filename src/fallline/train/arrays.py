@@ -22,12 +22,13 @@ def _array(value: Any, what: str) -> np.ndarray:
         a = np.asarray(value)
     except ValueError as error:
         raise DataError(
-            f"{what} is no array: its rows have different lengths. Pad them to one length, or give a list of whole arrays."
+            f"{what} is no array: its rows have different lengths. Pad them to one length, "
+            "or give a list of whole arrays."
         ) from error
     if a.dtype == object or a.dtype.kind in "USM":
         raise DataError(
-            f"{what} holds {a.dtype} values; a Keras model takes numbers. Encode text and categories first, or train a recipe on the table: "
-            "fl.train('default', frame, target='name')."
+            f"{what} holds {a.dtype} values; a Keras model takes numbers. Encode text and categories first, "
+            "or train a recipe on the table: fl.train('default', frame, target='name')."
         )
     if a.dtype == np.float64:
         a = a.astype(np.float32)
@@ -36,8 +37,9 @@ def _array(value: Any, what: str) -> np.ndarray:
     if a.dtype.kind == "f" and not np.isfinite(a).all():
         where = np.argwhere(~np.isfinite(a))[0]
         raise DataError(
-            f"{what} holds {a[tuple(where)]} at index {tuple(int(i) for i in where)}; a Keras model takes finite numbers. Fill or leave out such "
-            "rows, or train a recipe on the table, which handles missing values."
+            f"{what} holds {a[tuple(where)]} at index {tuple(int(i) for i in where)}; "
+            "a Keras model takes finite numbers. "
+            "Fill or leave out such rows, or train a recipe on the table, which handles missing values."
         )
     return a
 
@@ -82,7 +84,8 @@ def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
     y = np.asarray(y) if not isinstance(y, (dict, list)) else None
     if y is None or y.ndim > 2:
         raise InputError(
-            "class_weight needs one array of targets: class indices (n,) or one-hot rows (n, classes). Use sample_weight instead."
+            "class_weight needs one array of targets: class indices (n,) or one-hot rows (n, classes). "
+            "Use sample_weight instead."
         )
     index = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
     out = np.ones(len(index), np.float32)
@@ -91,7 +94,8 @@ def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
             out[index == int(key)] = float(weight)
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"class_weight has the entry {key!r}: {weight!r}; it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}."
+                f"class_weight has the entry {key!r}: {weight!r}; it takes class index -> weight, "
+                "e.g. {0: 1.0, 1: 5.0}."
             ) from error
     return out
 

@@ -21,7 +21,8 @@ def probabilities(kind: str, out: np.ndarray) -> np.ndarray:
         e = np.exp(out - out.max(axis=-1, keepdims=True))
         found: np.ndarray = e / e.sum(axis=-1, keepdims=True)
         return found
-    return 1.0 / (1.0 + np.exp(-out))
+    ones: np.ndarray = 1.0 / (1.0 + np.exp(-out))
+    return ones
 
 
 def out_of_fold(values: np.ndarray, members: Sequence[Member], n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +45,10 @@ def tempered(p: np.ndarray, temperature: float, multiclass: bool) -> np.ndarray:
 
 
 def fit_temperature(p: np.ndarray, y: np.ndarray, weight: np.ndarray, multiclass: bool) -> float:
-    """The temperature of least log-loss on rows that the predicting members were not trained on (Guo et al., arXiv 1706.04599)."""
+    """The temperature of least log-loss on rows that the predicting members were not trained on.
+
+    Source: Guo et al., arXiv 1706.04599.
+    """
 
     def loss(t: float) -> float:
         q = np.clip(tempered(p, t, multiclass), 1e-12, 1.0 - 1e-12)

@@ -212,17 +212,8 @@ def train_keras(
         eval_batch=_eval_batch(model, settings.batch_size, n),
     )
     population = Population(task.task, settings.stopping, 1, validated=validation is not None)
-    lead = lambda tree: jax.tree.map(lambda a: np.asarray(a)[None], tree)  # noqa: E731
-    fitted = fit_population(
-        population,
-        [member],
-        plan,
-        data,
-        lead(task.params),
-        lead(task.aux),
-        lead(task.optimizer),
-        on_progress=on_progress,
-    )
+    start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
+    fitted = fit_population(population, [member], plan, data, *start, on_progress=on_progress)
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = _run(model, fitted, settings, recipe, n, validation, seed)
     causes = post_mortem(population, [member], plan, data, fitted, model)
@@ -346,7 +337,7 @@ def _run(
         outcome = "stopped_early" if code == STOPPED else "diverged"
     names = ("running_loss", *fitted.quantities, *(f"val_{name}" for name in fitted.quantities))
     seen = fitted.seen if validation is not None else fitted.seen[:, :, : 1 + len(fitted.quantities)]
-    trace = make_trace(seen, names[: seen.shape[2]])
+    trace = make_trace(seen, names[: seen.shape[2]], np.asarray(state.epoch))
     bad = int(np.asarray(state.bad_step)[0])
     last = model.layers[-1]
     facts: dict[str, Any] = {

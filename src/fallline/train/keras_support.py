@@ -47,8 +47,9 @@ def require_jax() -> None:
     """
     if keras.backend.backend() != "jax":
         raise BackendError(
-            f"Keras runs on the {keras.backend.backend()!r} backend, but fallline trains with JAX. Import fallline before keras, or set the "
-            "environment variable KERAS_BACKEND=jax before Python starts. (Watching and diagnosing work on every backend.)"
+            f"Keras runs on the {keras.backend.backend()!r} backend, but fallline trains with JAX. "
+            "Import fallline before keras, or set the environment variable KERAS_BACKEND=jax before Python starts. "
+            "(Watching and diagnosing work on every backend.)"
         )
 
 
@@ -61,13 +62,14 @@ def require_supported(model: keras.Model) -> None:
     for name in ("train_step", "test_step"):
         if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
             raise InputError(
-                f"The model {model.name!r} overrides {name}, which fallline's engine cannot honour: it compiles its own steps. Put the loss into "
-                "compute_loss (which is honoured) and leave the step as it is, or train this model with its own fit."
+                f"The model {model.name!r} overrides {name}, which fallline's engine cannot honour: "
+                "it compiles its own steps. Put the loss into compute_loss (which is honoured) "
+                "and leave the step as it is, or train this model with its own fit."
             )
     if isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer):
         raise InputError(
-            "The model was compiled with a scaled loss (mixed_float16), which fallline does not train. Use the dtype policy 'float32' or "
-            "'mixed_bfloat16', or compile with auto_scale_loss=False."
+            "The model was compiled with a scaled loss (mixed_float16), which fallline does not train. "
+            "Use the dtype policy 'float32' or 'mixed_bfloat16', or compile with auto_scale_loss=False."
         )
 
 
@@ -80,7 +82,8 @@ def _is_row_mean(loss: Any) -> bool:
     kind = type(loss) if isinstance(loss, keras.losses.Loss) else loss
     if not getattr(kind, "__module__", "").startswith("keras."):
         return False
-    # Keras names the function of BinaryCrossentropy binary_crossentropy, and so on; Keras' own functions cost row by row.
+    # Keras names the function of BinaryCrossentropy binary_crossentropy, and so on; Keras' own functions cost row by
+    # row.
     plain = getattr(kind, "__name__", "").replace("_", "").lower()
     mean = getattr(loss, "reduction", "mean") in _MEANS and getattr(loss, "ignore_class", None) is None
     return plain in _ROWWISE and mean

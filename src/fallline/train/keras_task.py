@@ -82,9 +82,10 @@ def keras_task(
     def forward(
         params: Tree, aux: Tree, states: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool
     ) -> tuple[jax.Array, Tree]:
-        return model.compute_loss_and_updates(
+        found: tuple[jax.Array, Tree] = model.compute_loss_and_updates(
             params, aux, states, x, y, weight, training=training, optimizer_variables=own
         )
+        return found
 
     def loss(params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
         value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
@@ -109,7 +110,7 @@ def keras_task(
 
     def finish(carry: Tree) -> jax.Array:
         total, states = carry
-        mean = total[0] / total[1]
+        mean: jax.Array = total[0] / total[1]
         if not names:
             return mean[None]
         with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True))):
@@ -140,7 +141,8 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
     except (ValueError, TypeError, KeyError, IndexError) as error:
         shapes = keras.tree.map_structure(lambda a: ("rows", *a.shape[1:]), x)
         raise InputError(
-            f"The model does not accept x of the shape {shapes}: {_first_line(error)} Give what its input layer expects."
+            f"The model does not accept x of the shape {shapes}: {_first_line(error)} "
+            "Give what its input layer expects."
         ) from error
     try:
         model._compute_loss(x, y, out, None, training=False)
@@ -148,11 +150,13 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
             f"The model's loss or metrics do not accept these targets: {_first_line(error)} "
-            "Give targets of the shape that the loss expects (sparse_categorical_crossentropy: class indices; categorical_crossentropy: one-hot rows)."
+            "Give targets of the shape that the loss expects (sparse_categorical_crossentropy: class indices; "
+            "categorical_crossentropy: one-hot rows)."
         ) from error
     if model.loss is None and type(model).compute_loss is keras.Model.compute_loss and not model.losses:
         raise InputError(
-            f"The model {model.name!r} was compiled without a loss: there is nothing to minimise. Compile it with one, e.g. loss='mse'."
+            f"The model {model.name!r} was compiled without a loss: there is nothing to minimise. "
+            "Compile it with one, e.g. loss='mse'."
         )
     found = model.get_metrics_result()
     model.reset_metrics()

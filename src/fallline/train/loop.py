@@ -23,10 +23,12 @@ OnProgress = Callable[[Progress], bool | None]
 
 # Row numbers sent to the device at once: 4 million int32 are 16 MB.
 _ORDER_BUDGET = 4_000_000
-# An eye follows about three pictures a second; without one, the host looks in every few seconds for Ctrl-C and checkpoints.
+# An eye follows about three pictures a second; without one, the host looks in every few seconds for Ctrl-C and
+# checkpoints.
 _WATCHED_SECONDS, _UNWATCHED_SECONDS = 0.3, 3.0
-# The curves compare training with validation on as many rows of each; at least so many, so that the curve is smooth. The rows
-# are a fixed random part of the training set: evaluating all of a large one would cost a third of its training.
+# The curves compare training with validation on as many rows of each; at least so many, so that the curve is smooth.
+# The rows are a fixed random part of the training set: evaluating all of a large one would cost a third of its
+# training.
 TRAIN_ROWS_EVALUATED = 1_000
 _CHECKPOINT_SECONDS = 5.0
 
@@ -161,7 +163,8 @@ def _unflat(state: MemberState, arrays: Mapping[str, np.ndarray]) -> MemberState
     for old, new in zip(leaves, loaded, strict=True):
         if np.shape(old) != np.shape(new):
             raise InputError(
-                f"The checkpoint belongs to another network: a tensor of shape {np.shape(new)} where {np.shape(old)} is expected."
+                f"The checkpoint belongs to another network: a tensor of shape {np.shape(new)} "
+                f"where {np.shape(old)} is expected."
             )
     restored: MemberState = jax.tree.unflatten(structure, loaded)
     return restored
@@ -197,7 +200,7 @@ class _Session:
         self.interrupted = False
         self.before = 0.0  # seconds spent before a resume
 
-    def dispatch(self, state: MemberState, epochs: int) -> tuple[MemberState, np.ndarray]:
+    def dispatch(self, state: MemberState, epochs: int) -> tuple[MemberState, jax.Array]:
         schedule = self.population.place(self.orders.chunk(self.done, epochs))
         return self.population.start(self.data, epochs, state, self.numbers, schedule, self.train_eval, self.val_eval)
 
@@ -325,4 +328,5 @@ def fit_population(
 
 def diverged(fitted: Fitted) -> np.ndarray:
     """Return (p,) True for members whose loss stopped being finite."""
-    return np.asarray(fitted.state.outcome) == DIVERGED
+    ended: np.ndarray = np.asarray(fitted.state.outcome) == DIVERGED
+    return ended

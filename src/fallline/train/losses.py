@@ -23,7 +23,10 @@ def loss_name(kind: ProblemKind, asked: str) -> str:
 
 
 def _cross_entropy(kind: ProblemKind, smoothing: float) -> RowLoss:
-    """-sum_c t_c log p_c with targets moved by the smoothing towards the uniform distribution (Szegedy et al. 2016, section 7)."""
+    """-sum_c t_c log p_c with targets moved by the smoothing towards the uniform distribution.
+
+    Source: Szegedy et al. 2016, section 7.
+    """
     if kind == "multiclass":
 
         def multiclass(out: jax.Array, y: jax.Array) -> jax.Array:
@@ -36,7 +39,8 @@ def _cross_entropy(kind: ProblemKind, smoothing: float) -> RowLoss:
     def sigmoid(out: jax.Array, y: jax.Array) -> jax.Array:
         target = y.reshape(out.shape).astype(out.dtype) * (1.0 - smoothing) + 0.5 * smoothing
         # softplus(z) - t z, summed over labels' mean: one logit for binary, one per label for multi-label
-        return optax.sigmoid_binary_cross_entropy(out, target).mean(axis=-1)
+        rows: jax.Array = optax.sigmoid_binary_cross_entropy(out, target).mean(axis=-1)
+        return rows
 
     return sigmoid
 
@@ -51,8 +55,13 @@ def row_losses(kind: ProblemKind, name: str, *, smoothing: float = 0.0) -> RowLo
     """
     if name == "cross_entropy":
         return _cross_entropy(kind, smoothing)
-    pointwise = {"mse": jnp.square, "mae": jnp.abs, "huber": lambda e: optax.huber_loss(e, delta=1.0)}[name]
-    return lambda out, y: pointwise(out - y.reshape(out.shape)).mean(axis=-1)
+    pointwise: dict[str, Callable[[jax.Array], jax.Array]] = {
+        "mse": jnp.square,
+        "mae": jnp.abs,
+        "huber": lambda e: optax.huber_loss(e, delta=1.0),
+    }
+    cost = pointwise[name]
+    return lambda out, y: cost(out - y.reshape(out.shape)).mean(axis=-1)
 
 
 def main_quantity(kind: ProblemKind) -> str:

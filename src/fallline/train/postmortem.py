@@ -54,7 +54,8 @@ def post_mortem(
     orders = Orders(members, plan, population.task.coupled)
     step = jax.jit(partial(inspect_step, population.task))
     data = jax.tree.map(jnp.asarray, data)
-    names, probe = [v.path for v in model.trainable_variables], layer_outputs(model)
+    names = [v.path.removeprefix(f"{model.name}/") for v in model.trainable_variables]
+    probe = layer_outputs(model)
     found = {}
     for i in dead.tolist():
         epoch = int(np.asarray(fitted.state.epoch)[i]) - 1

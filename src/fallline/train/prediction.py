@@ -70,7 +70,8 @@ def predict(run: Run, x: Any) -> np.ndarray:
     if kind == "multilabel":
         return (out > 0.5).astype(np.int64)
     index = (out[:, 0] > 0.5).astype(np.int64) if kind == "binary" else out.argmax(axis=1)
-    return np.asarray(run.facts["classes"])[index]
+    labels: np.ndarray = np.asarray(run.facts["classes"])[index]
+    return labels
 
 
 def predict_proba(run: Run, x: Any) -> np.ndarray:
@@ -82,7 +83,8 @@ def predict_proba(run: Run, x: Any) -> np.ndarray:
     kind = run.facts.get("kind")
     if run.preparation is None or kind not in ("binary", "multiclass", "multilabel"):
         raise InputError(
-            f"Probabilities exist for classes; this run's problem is {kind or 'a Keras model of your own'}. Use predict()."
+            f"Probabilities exist for classes; this run's problem is {kind or 'a Keras model of your own'}. "
+            "Use predict()."
         )
     out = _table_output(run, x).astype(np.float64)
     if kind == "binary":

@@ -52,7 +52,8 @@ def _weights(problem: Problem, rows: np.ndarray, balanced: bool) -> np.ndarray:
     if balanced and problem.kind in ("binary", "multiclass"):
         counts = np.bincount(problem.y[rows], minlength=len(problem.classes))
         weight *= (len(rows) / (len(counts) * np.maximum(counts, 1)))[problem.y]
-    return (weight / max(weight[rows].mean(), 1e-12)).astype(np.float32)
+    scaled: np.ndarray = (weight / max(weight[rows].mean(), 1e-12)).astype(np.float32)
+    return scaled
 
 
 def _member_seed(seed: int, index: int) -> int:
@@ -79,7 +80,8 @@ def prepare(problem: Problem, recipe: Recipe) -> Prepared:
     features = preparation.features(preparation.raw(problem.frame))
     if features.shape[1] == 0:
         raise DataError(
-            "No column is left to learn from: every input column is constant, empty, or left out. Give columns that vary."
+            "No column is left to learn from: every input column is constant, empty, or left out. "
+            "Give columns that vary."
         )
     recipe = resolve(
         recipe, kind=problem.kind, n_rows=len(train_rows), n_features=features.shape[1], n_outputs=problem.n_outputs

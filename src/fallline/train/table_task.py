@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -43,16 +44,17 @@ class TableProgram:
 
     def outputs(self, params: Tree, aux: Tree, features: jax.Array) -> jax.Array:
         """Return every member's raw outputs in evaluation mode, (p, n, k)."""
-        out: jax.Array = self._outputs(params, aux, features)
-        return out
+        return self._outputs(params, aux, features)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _outputs(self) -> Callable[[Tree, Tree, jax.Array], jax.Array]:
         model = self.network.model
 
         def one(args: Tree, x: jax.Array) -> jax.Array:
-            return model.stateless_call(args[0], args[1], x, training=False)[0]
+            out: jax.Array = model.stateless_call(args[0], args[1], x, training=False)[0]
+            return out
 
-        object.__setattr__(self, "_outputs", jax.jit(lambda p, a, x: jax.lax.map(lambda args: one(args, x), (p, a))))
+        return jax.jit(lambda p, a, x: jax.lax.map(lambda args: one(args, x), (p, a)))
 
 
 def _penalty(params: Tree, decayed: list[bool], numbers: dict[str, jax.Array], l1: bool, l2: bool) -> jax.Array:

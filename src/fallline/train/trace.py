@@ -13,19 +13,15 @@ from fallline.types import Trace
 __all__ = ["make_trace", "trace_of"]
 
 
-def make_trace(seen: np.ndarray, names: tuple[str, ...]) -> Trace:
+def make_trace(seen: np.ndarray, names: tuple[str, ...], epochs: np.ndarray) -> Trace:
     """Build a trace.
 
     Args:
-        seen: (members, epochs, quantities) float32, NaN where a member had ended.
+        seen: (members, epochs, quantities) float32.
         names: of the quantities.
+        epochs: (members,) epochs that each member ran. The last one of a diverged member is NaN: it is the evidence.
     """
-    p, e, q = seen.shape
-    # A diverged member's last epoch shows NaN in its values but has a running loss, or the other way round: the epoch
-    # counts as seen up to the last one in which anything is finite, and one more, which holds the evidence.
-    finite = np.isfinite(seen).any(axis=2)
-    length = np.where(finite.any(axis=1), e - np.argmax(finite[:, ::-1], axis=1), 0)
-    ran = np.arange(e)[None, :] < length[:, None]
+    ran = np.arange(seen.shape[1])[None, :] < epochs[:, None]
     member, epoch, quantity = np.nonzero(np.broadcast_to(ran[:, :, None], seen.shape))
     return Trace.from_columns(
         {
@@ -49,5 +45,6 @@ def trace_of(fitted: Fitted, prepared: Any) -> Trace:
     o, training = prepared.recipe.optimizer, prepared.recipe.training
     last_steps = np.arange(1, seen.shape[1] + 1) * fitted.steps - 1
     factors = rate_factors(o.schedule, last_steps, int(training.epochs) * fitted.steps, warmup=o.warmup)
-    rates = np.where(np.isnan(seen[:, :, 0]), np.nan, float(o.learning_rate) * factors)
-    return make_trace(np.concatenate([seen, rates[:, :, None]], axis=2), (*names, "learning_rate"))
+    rates = np.broadcast_to(float(o.learning_rate) * factors, seen.shape[:2])
+    watched = np.concatenate([seen, rates[:, :, None]], axis=2)
+    return make_trace(watched, (*names, "learning_rate"), np.asarray(fitted.state.epoch))
