@@ -47,12 +47,12 @@ class Task:
             scaled so that a mean over b rows is the mean over the real rows.
         update: (grads, optimizer_state, params, numbers, rate) -> (params, optimizer_state).
         begin: () -> carry of an evaluation.
-        observe: (carry, params, aux, numbers, x, y, weight, valid) -> carry: evaluation mode, one batch; ``weight`` (b,) are
-            the examples' own weights, ``valid`` (b,) is 0 for padding.
+        observe: (carry, params, aux, numbers, x, y, weight, valid) -> carry: evaluation mode, one batch; ``weight``
+            (b,) are the examples' own weights, ``valid`` (b,) is 0 for padding.
         finish: (carry) -> (q,) float32; the first entry is the loss that early stopping follows.
         quantities: names of the q entries.
-        coupled: True when the rows of a batch influence one another (batch normalisation), so that training batches must not
-            be padded.
+        coupled: True when the rows of a batch influence one another (batch normalisation), so that training batches
+            must not be padded.
         exact: True when evaluation batches must not be padded either (metrics that know no weights).
     """
 

@@ -50,9 +50,16 @@ def default(preset: str = "default") -> Recipe:
         split=SplitRecipe(folds=1),
         prepare=PrepareRecipe(numeric="standard", clip=0.0),
         network=NetworkRecipe(
-            hidden=(64, 64), activation="relu", initializer="he_normal", embedding="none", input_scale=False, skip=False,
-            normalization="none", dropout=0.0, rate_per_layer=False,
-        ),  # fmt: skip
+            hidden=(64, 64),
+            activation="relu",
+            initializer="he_normal",
+            embedding="none",
+            input_scale=False,
+            skip=False,
+            normalization="none",
+            dropout=0.0,
+            rate_per_layer=False,
+        ),
         # Kingma & Ba (2015), section 2: the paper's own settings.
         optimizer=OptimizerRecipe(
             name="adam", learning_rate=1e-3, beta_1=0.9, beta_2=0.999, weight_decay=0.0, schedule="constant"

@@ -64,13 +64,25 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
     training: TrainingRecipe = recipe.training
     if kind in ("regression", "multioutput"):
         if training.loss == "cross_entropy":
-            yield f'training.loss = "cross_entropy" compares classes, but the problem is {kind}. Use "mse", "mae" or "huber".'
+            yield (
+                f'training.loss = "cross_entropy" compares classes, but the problem is {kind}. '
+                'Use "mse", "mae" or "huber".'
+            )
         if training.label_smoothing > 0:
-            yield f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, but the problem is {kind}. Use 0."
+            yield (
+                f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, "
+                f"but the problem is {kind}. Use 0."
+            )
         if training.class_weight != "none":
-            yield f'training.class_weight = "{training.class_weight}" weighs classes, but the problem is {kind}. Use "none".'
+            yield (
+                f'training.class_weight = "{training.class_weight}" weighs classes, but the problem is {kind}. '
+                'Use "none".'
+            )
     elif training.loss in ("mae", "huber", "mse"):
-        yield f'training.loss = "{training.loss}" compares quantities, but the problem is {kind}. Use "cross_entropy" or "auto".'
+        yield (
+            f'training.loss = "{training.loss}" compares quantities, but the problem is {kind}. '
+            'Use "cross_entropy" or "auto".'
+        )
 
 
 def _network(network: NetworkRecipe, *, small: bool) -> NetworkRecipe:
