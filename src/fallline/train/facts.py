@@ -26,6 +26,16 @@ def table_facts(
     temperature: float,
     used: tuple[Member, ...],
 ) -> dict[str, Any]:
+    """Return what the run of a table records about itself.
+
+    Args:
+        problem: as it was given.
+        prepared: its rows, features, members and resolved recipe.
+        program: what trained the members.
+        fitted: the members after training.
+        temperature: of the calibrated probabilities; 1: not calibrated.
+        used: the members that predict.
+    """
     state = fitted.state
     best, bad = np.asarray(state.best_epoch), np.asarray(state.bad_step)
     members = [

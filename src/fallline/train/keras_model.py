@@ -69,19 +69,19 @@ def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
 
 
 def _guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
-    """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1), and the accuracy beside it."""
+    """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1), with its accuracy."""
     activation, width = _output_activation(model, x)
     index = y.dtype.kind in "iu" and width > 1 and (y.ndim == 1 or y.shape[-1] == 1)
     if activation == "softmax" and not index:
         return keras.losses.CategoricalCrossentropy(), [keras.metrics.CategoricalAccuracy(name="accuracy")]
-    if activation == "softmax" or (
-        activation == "linear" and index
-    ):  # indices of classes cannot be quantities of several units
+    # Indices of classes cannot be quantities of several units.
+    if activation == "softmax" or (activation == "linear" and index):
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=activation == "linear")
         return loss, [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if np.shape(y)[1:] not in ((width,), ()) or (y.ndim == 1 and width > 1):
         raise InputError(
-            f"The model gives {width} value(s) per row, but the targets have the shape {y.shape}. Give targets of the shape (rows, {width})."
+            f"The model gives {width} value(s) per row, but the targets have the shape {y.shape}. "
+            f"Give targets of the shape (rows, {width})."
         )
     if activation == "sigmoid":
         return keras.losses.BinaryCrossentropy(), [keras.metrics.BinaryAccuracy(name="accuracy")]
@@ -102,7 +102,7 @@ def _compiled(model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None) -> ke
 
 
 def _stopping(early_stopping: Any, validated: bool) -> Stopping:
-    """What ``early_stopping`` means: False, True, a patience, a Keras EarlyStopping, or a StoppingRecipe-like object."""
+    """What ``early_stopping`` means: False, True, a patience, a Keras EarlyStopping, or like a StoppingRecipe."""
     if early_stopping is False or early_stopping is None:
         return Stopping(keep_best=False)
     if early_stopping is True:
@@ -116,12 +116,13 @@ def _stopping(early_stopping: Any, validated: bool) -> Stopping:
     if isinstance(early_stopping, keras.callbacks.EarlyStopping):
         if early_stopping.monitor != "val_loss" or early_stopping.mode == "max":
             raise InputError(
-                f"EarlyStopping(monitor={early_stopping.monitor!r}, mode={early_stopping.mode!r}) is not supported: fallline stops by "
-                "the smallest 'val_loss'."
+                f"EarlyStopping(monitor={early_stopping.monitor!r}, mode={early_stopping.mode!r}) is not supported: "
+                "fallline stops by the smallest 'val_loss'."
             )
         if early_stopping.baseline is not None or early_stopping.start_from_epoch:
             raise InputError(
-                "EarlyStopping's baseline and start_from_epoch are not supported. Leave them out, or train with the model's own fit."
+                "EarlyStopping's baseline and start_from_epoch are not supported. "
+                "Leave them out, or train with the model's own fit."
             )
         return Stopping(
             patience=max(1, early_stopping.patience),
@@ -136,7 +137,8 @@ def _stopping(early_stopping: Any, validated: bool) -> Stopping:
             keep_best=early_stopping.restore_best,
         )
     raise InputError(
-        f"early_stopping = {early_stopping!r} is not allowed: it takes False, True, a patience in epochs (a whole number above 0), "
+        f"early_stopping = {early_stopping!r} is not allowed: it takes False, True, "
+        "a patience in epochs (a whole number above 0), "
         "keras.callbacks.EarlyStopping(monitor='val_loss') or the [stopping] section of a recipe."
     )
 
@@ -294,7 +296,8 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
     name = "adamw" if o.name == "auto" else o.name
     if o.l1 or o.l2:
         raise InputError(
-            "optimizer.l1 and l2 act on fallline's own networks; give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
+            "optimizer.l1 and l2 act on fallline's own networks; "
+            "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
         )
     made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
     all_numbers = {**values, "momentum": o.momentum, "beta_1": o.beta_1, "clip_norm": o.clip_norm}
@@ -314,9 +317,8 @@ def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Setti
         for v, value in zip(model.optimizer.variables, state.optimizer, strict=True):
             v.assign(np.asarray(value)[0])
         if not best:
-            model.optimizer.finalize_variable_values(
-                model.trainable_variables
-            )  # moving averages take their place, where asked for
+            # Moving averages take their place, where asked for.
+            model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
 def _run(
