@@ -159,9 +159,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         try:
             return self.run_
         except AttributeError:
-            raise NotFittedError(
-                f"This {type(self).__name__} has no {attribute} yet: call fit(X, y) first."
-            ) from None
+            raise NotFittedError(f"This {type(self).__name__} has no {attribute} yet: call fit(X, y) first.") from None
 
     @property
     def model_(self) -> Any:

@@ -69,7 +69,8 @@ def check_labels(y: Any, x: pd.DataFrame) -> tuple[np.ndarray, str]:
         raise DataError("y holds empty texts, which cannot be told from missing labels: give that class a name.")
     classes = len(np.unique(y))
     if classes < 2:
-        raise DataError(f"y holds only one class, {y[0]!r}, in all {len(y):,} rows: give rows of two or more classes.")
+        only = y.tolist()[0]
+        raise DataError(f"y holds only one class, {only!r}, in all {len(y):,} rows: give rows of two or more classes.")
     return y, "binary" if classes == 2 else "multiclass"
 
 

@@ -44,9 +44,15 @@ def learning_curve(run: Run) -> Markup:
     members = len(run.facts.get("members", ()))
     who = "1 network" if members == 1 else f"mean of {members} networks"
     picture = tag(
-        "svg", tag("title", drawing.title), tag("desc", drawing.description), drawing.body,
-        viewBox=f"0 0 {drawing.width:g} {drawing.height:g}", width=f"{drawing.width:g}", height=f"{drawing.height:g}",
-        role="img", aria_label=f"{drawing.title}. {drawing.description}",
+        "svg",
+        tag("title", drawing.title),
+        tag("desc", drawing.description),
+        drawing.body,
+        viewBox=f"0 0 {drawing.width:g} {drawing.height:g}",
+        width=f"{drawing.width:g}",
+        height=f"{drawing.height:g}",
+        role="img",
+        aria_label=f"{drawing.title}. {drawing.description}",
     )
     words = f"Learning curve, {who}, {found.n_epochs} epochs, {run.outcome.replace('_', ' ')}"
     return tag("div", tag("style", Markup(_STYLE)), tag("p", words), picture, class_="fallline-curve")
