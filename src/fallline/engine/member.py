@@ -91,9 +91,9 @@ class Schedule(NamedTuple):
     ``rest``/``rest_rate`` hold the last partial batch where padding is forbidden, else they have no rows.
     """
 
-    order: Array  # (e, s, b) int32, row numbers; padding repeats row 0 of the member
+    order: Array  # (e, s, b) int32, row numbers; padding repeats rows of the member
     rates: Array  # (e, s) float32, factor on the learning rate
-    valid: Array  # (s, b) float32, 0 for padding
+    valid: Array  # (s, b) float32, 0 for padding; each step has at least one row that is none
     rest: Array  # (e, r) int32
     rest_rate: Array  # (e,) float32
 

@@ -110,11 +110,9 @@ def couples_rows(model: keras.Model) -> bool:
     for layer in (model, *model._flatten_layers(include_self=False)):
         if any(not isinstance(operation, keras.layers.Layer) for operation in getattr(layer, "operations", ())):
             return True  # an operation of the graph, like ops.mean(x, axis=0), may do anything
-        if (
-            not _ours(type(layer))
-            or type(layer).__name__ in _COUPLING
-            or not _ours(getattr(layer, "activation", None) or keras)
-        ):
+        activation = getattr(layer, "activation", None)
+        foreign = not _ours(type(layer)) or (activation is not None and not _ours(activation))
+        if foreign or type(layer).__name__ in _COUPLING:
             return True
         if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
             return True

@@ -125,7 +125,10 @@ class Orders:
         self.capacity = int(min(plan.epochs, max(1, _ORDER_BUDGET // (len(members) * self.steps * self.batch))))
         valid = np.zeros((len(members), self.full * self.batch), np.float32)
         for i, n in enumerate(sizes):
-            valid[i, : min(n, valid.shape[1])] = 1.0
+            # A member that is too small to reach the last step starts its order over: a step of padding alone would
+            # divide by its 0 rows.
+            short = n <= (self.full - 1) * self.batch
+            valid[i, : valid.shape[1] if short else n] = 1.0
         self.valid = valid.reshape(len(members), self.full, self.batch)
 
     def chunk(self, first: int, epochs: int) -> Schedule:
@@ -137,9 +140,7 @@ class Orders:
             drawn = epoch_orders(
                 member.train_rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=self.plan.shuffle
             )
-            take = min(used, drawn.shape[1])
-            order[i, :epochs, :take] = drawn[:, :take]
-            order[i, :epochs, take:] = drawn[:, :1]
+            order[i, :epochs] = drawn[:, np.arange(used) % drawn.shape[1]]  # beyond its rows: padding, or over again
             rest[i, :epochs] = drawn[:, used : used + self.rest]
         step = np.arange(first * self.steps, (first + self.capacity) * self.steps)
         rates = rate_factors(self.plan.schedule, step, self.plan.epochs * self.steps, warmup=self.plan.warmup)
