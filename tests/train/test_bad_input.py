@@ -114,7 +114,9 @@ MODELS = {
     "no loss": (lambda: compiled(keras.layers.Dense(1), optimizer="sgd"), Y, "compiled without a loss"),
     "several outputs": (two_outputs, [Y, Y], "must be compiled first, with one loss per output"),
     "several outputs, one target": (two_outputs, Y, "must be compiled first"),
-    "targets of another width": (lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), Y, "gives 2 value(s) per row"),
+    "targets of another width": (
+        lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), Y, "gives 2 value(s) per row",
+    ),
     "one-hot for a sparse loss": (
         lambda: compiled(keras.layers.Dense(3, "softmax"), optimizer="sgd", loss="sparse_categorical_crossentropy"),
         np.eye(3, dtype="float32")[np.arange(N) % 3], "do not accept these targets",

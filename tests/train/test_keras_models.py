@@ -133,12 +133,17 @@ def functional(units: int, activation: str) -> keras.Model:
 INDEX = (np.arange(N) % 3).astype("int32")
 BINARY = (np.arange(N) % 2).astype("int32")
 LOSSES = [
-    (1, "linear", Y, "MeanSquaredError"), (1, "tanh", Y, "MeanSquaredError"), (2, "linear", np.stack([Y, Y], 1), "MeanSquaredError"),
-    (1, "sigmoid", BINARY, "BinaryCrossentropy"), (1, "sigmoid", BINARY[:, None], "BinaryCrossentropy"),
-    (3, "sigmoid", np.eye(3, dtype="int32")[INDEX], "BinaryCrossentropy"), (3, "softmax", INDEX, "SparseCategoricalCrossentropy"),
-    (3, "softmax", INDEX[:, None], "SparseCategoricalCrossentropy"), (3, "softmax", np.eye(3, dtype="float32")[INDEX], "CategoricalCrossentropy"),
+    (1, "linear", Y, "MeanSquaredError"),
+    (1, "tanh", Y, "MeanSquaredError"),
+    (2, "linear", np.stack([Y, Y], 1), "MeanSquaredError"),
+    (1, "sigmoid", BINARY, "BinaryCrossentropy"),
+    (1, "sigmoid", BINARY[:, None], "BinaryCrossentropy"),
+    (3, "sigmoid", np.eye(3, dtype="int32")[INDEX], "BinaryCrossentropy"),
+    (3, "softmax", INDEX, "SparseCategoricalCrossentropy"),
+    (3, "softmax", INDEX[:, None], "SparseCategoricalCrossentropy"),
+    (3, "softmax", np.eye(3, dtype="float32")[INDEX], "CategoricalCrossentropy"),
     (3, "linear", INDEX, "SparseCategoricalCrossentropy"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("build", [sequential, functional, Subclassed])
