@@ -109,7 +109,14 @@ def test_a_mistake_is_answered(model: keras.Model, name: str) -> None:
     assert len(str(caught.value)) < 500
 
 
+def half_precision() -> keras.Model:
+    made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, dtype="mixed_float16")])
+    made.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), "mse")
+    return made
+
+
 MODELS = {
+    "scaled loss": (half_precision, Y, "compiled with a scaled loss (mixed_float16)"),
     "own train_step": (stepping, Y, "overrides train_step, which fallline's engine cannot honour"),
     "no loss": (lambda: compiled(keras.layers.Dense(1), optimizer="sgd"), Y, "compiled without a loss"),
     "several outputs": (two_outputs, [Y, Y], "must be compiled first, with one loss per output"),

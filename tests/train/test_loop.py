@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,6 +70,29 @@ def test_a_resumed_training_is_the_uninterrupted_one(
     resumed = fit(population, resume=(copies, meta))
     assert not resumed.interrupted
     assert_same(resumed, whole)
+
+
+def test_ctrl_c_in_the_middle_of_a_chunk_loses_nothing(
+    population: Population, whole: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[Any] = []
+    start, calls = population.start, []
+
+    def interrupted(*given: Any) -> Any:
+        found = start(*given)  # the old state is consumed, the new one is not yet in the caller's hands
+        calls.append(given[1])
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(population, "start", interrupted)
+    monkeypatch.setattr(loop, "_UNWATCHED_SECONDS", 0.0)
+    part = fit(population, checkpoint=lambda *kept: saved.append(kept))
+    assert part.interrupted
+    assert part.seen.shape[1] == part.state.epoch.max() == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    arrays, meta = saved[-1]
+    assert_same(fit(population, resume=({k: np.array(v) for k, v in arrays.items()}, meta)), whole)
 
 
 def test_a_checkpoint_of_another_network_is_refused(population: Population) -> None:

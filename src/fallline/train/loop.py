@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,6 +175,26 @@ def _unflat(state: MemberState, arrays: Mapping[str, np.ndarray]) -> MemberState
     return restored
 
 
+@contextlib.contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait until the chunk is in our hands: the program consumes the state that it is given.
+
+    A handler that somebody installed is left alone; it decides for itself.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 class _Session:
     """One training under way."""
 
@@ -244,16 +268,18 @@ class _Session:
     def run(self, state: MemberState) -> tuple[MemberState, float]:
         target = _WATCHED_SECONDS if self.on_progress else _UNWATCHED_SECONDS
         watched = self.on_progress is not None or self.checkpoint is not None
-        size = 1 if watched else self.orders.capacity
+        growth = 8.0 if watched else math.inf
+        size = 1  # measures an epoch
         began = saved = time.perf_counter()
         running = np.asarray(state.outcome)[: self.population.members] == RUNNING
         try:
             while self.done < self.plan.epochs and running.any():
                 size = max(1, min(size, self.orders.capacity, self.plan.epochs - self.done))
                 start = time.perf_counter()
-                state, seen = self.dispatch(state, size)
-                self.seen.append(np.asarray(seen)[: self.population.members, :size])
-                self.done += size
+                with _interrupt_held_back():
+                    state, seen = self.dispatch(state, size)
+                    self.seen.append(np.asarray(seen)[: self.population.members, :size])
+                    self.done += size
                 now = time.perf_counter()
                 running = np.asarray(state.outcome)[: self.population.members] == RUNNING
                 if self.report(running, self.before + now - began):
@@ -262,10 +288,10 @@ class _Session:
                 if self.checkpoint is not None and now - saved > _CHECKPOINT_SECONDS:
                     self.save(state, self.before + now - began)
                     saved = time.perf_counter()
-                if watched:
-                    size = max(1, int(size * min(8.0, target / max(now - start, 1e-4))))
+                size = max(1, int(size * min(growth, target / max(now - start, 1e-4))))
         except KeyboardInterrupt:
-            self.interrupted = True
+            running = np.asarray(state.outcome)[: self.population.members] == RUNNING
+            self.interrupted = bool(running.any()) and self.done < self.plan.epochs
         return state, self.before + time.perf_counter() - began
 
 
