@@ -175,18 +175,17 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
     def diagnosis_(self) -> Diagnosis:
         """What is wrong with the training, most important first; looked for when first asked."""
         run = self._fitted_run("diagnosis_")
-        found: Diagnosis | None = self.__dict__.get("_diagnosis")
-        if found is None or self.__dict__.get("_diagnosed") is not run:
+        if self.__dict__.get("_diagnosed") is not run:
             from fallline.diagnose import diagnose
 
-            self._diagnosis, self._diagnosed = found, _ = diagnose(run), run
-        return found
+            run = run.with_(diagnosis=diagnose(run))
+            self.run_ = self._diagnosed = run  # a run that is saved then has its findings, too
+        return run.diagnosis
 
     # ------------------------------------------------------------------------------------------ pickle, notebook
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("_diagnosis", None)
         state.pop("_diagnosed", None)
         if "run_" in state and state["run_"].model is not None:
             from fallline.store.model_file import model_bytes
