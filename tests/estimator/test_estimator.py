@@ -313,6 +313,12 @@ def test_the_same_seed_gives_the_same_network(regressor: fl.Regressor) -> None:
     assert np.abs(model.fit(x, quantity(x)).predict(x) - model.fit(x, quantity(x)).predict(x)).max() > 1e-3
 
 
+def test_the_largest_seed_has_several_rounds_of_folds() -> None:
+    model = fl.Regressor(**{**QUICK, "epochs": 2}, members=4, folds=2, random_state=2**32 - 1)
+    model.fit(numbers(), quantity(numbers()))
+    assert len(model.run_.facts["members"]) == 4
+
+
 # ------------------------------------------------------------------------------------------ scikit-learn's tools
 
 

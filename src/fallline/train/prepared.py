@@ -68,7 +68,8 @@ def _folds(problem: Problem, recipe: Recipe, rows: np.ndarray) -> list[tuple[np.
     while len(pairs) < wanted:
         # One validation set for all members, when there is one fold: they differ in their weights alone.
         shift = 0 if folds == 1 else len(pairs) // folds
-        pairs += fold_rows(problem, rows, recipe.split, folds, recipe.seed + shift)
+        # Modulo: a recipe may have the largest seed that scikit-learn's splitters take.
+        pairs += fold_rows(problem, rows, recipe.split, folds, (recipe.seed + shift) % 2**32)
     return pairs[:wanted]
 
 
