@@ -191,6 +191,7 @@ def test_which_models_may_be_padded() -> None:
     assert coupled(loss=lambda y, p: keras.ops.mean(y - p))
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_ended() -> None:
     keywords: dict[str, Any] = {"batch_size": 16, "shuffle": False, "early_stopping": False, "verbose": 0}
     build = lambda: keras.models.clone_model(overfitting())  # noqa: E731

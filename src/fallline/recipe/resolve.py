@@ -123,5 +123,6 @@ def _split(recipe: Recipe, n_rows: int) -> tuple[SplitRecipe, int]:
 
 
 def _patience(recipe: Recipe, epochs: int) -> int:
-    """Under a schedule that falls to the end the best weights come late: only a constant rate is stopped early."""
-    return max(16, epochs // 4) if recipe.optimizer.schedule == "constant" else max(epochs, 1)
+    """A third of the epochs: under a falling rate the loss may rest for a while before it improves once more."""
+    share = 4 if recipe.optimizer.schedule == "constant" else 3
+    return max(16, epochs // share)
