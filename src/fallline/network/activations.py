@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from fallline.network.cheap import mish as cheap_mish
+
 __all__ = ["activation", "apply_activation"]
 
 
@@ -22,6 +24,8 @@ def activation(name: str) -> Callable[[Any], Any]:
     """Return the activation function of this name."""
     if name == "lecun_tanh":
         return lecun_tanh
+    if name == "mish":
+        return cheap_mish
     found: Callable[[Any], Any] = keras.activations.get(name)
     return found
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import keras
 
 from fallline.network.random import keep_mask, standard_normal
-from fallline.network.waves import cosine_of_turns
+from fallline.network.cheap import cosine_of_turns
 
 __all__ = ["MaskDropout", "PeriodicEmbedding", "RandomLayer", "Scale", "WhiteNoise"]
 
