@@ -103,7 +103,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_mistake_is_answered(model: keras.Model, name: str) -> None:
-    keywords, message = CASES[name]
+    keywords, message = dict(CASES[name][0]), CASES[name][1]
     with pytest.raises(InputError, match=re.escape(message)) as caught:
         fl.train(model, keywords.pop("x", X), keywords.pop("y", Y), **{"verbose": 0, "epochs": 1, **keywords})
     assert len(str(caught.value)) < 500
