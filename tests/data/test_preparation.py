@@ -151,7 +151,10 @@ def test_single_precision_arithmetic_gives_the_same_features(seed: int, numeric:
 
 def test_columns_without_spread() -> None:
     mostly = np.array([5.0] * 9 + [9.0])[:, None]
-    assert scaling(mostly, "robust")[2] == pytest.approx([2 / 4])  # IQR 0: 2 / (max - min), RealMLP
+    assert scaling(mostly, "robust")[2] == pytest.approx([1 / 4])  # IQR 0: the distance of the others
+    # One huge value does not press the others together.
+    gains = np.array([0.0] * 90 + [100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 1e6])[:, None]
+    assert scaling(gains, "robust")[2] == pytest.approx([1 / 500])
     for how in ("robust", "standard", "minmax"):
         assert scaling(np.full((5, 1), 7.0), how)[2].tolist() == [0.0]
         assert scaling(np.full((5, 1), np.nan), how) == (pytest.approx([0]), pytest.approx([0]), pytest.approx([0]))

@@ -202,6 +202,10 @@ def _calibrate(
             return 1.0, rows, p
         multiclass = problem.kind == "multiclass"
         temperature = fit_temperature(p, problem.y[rows], prepared.weight[rows], multiclass)
+        if int(prepared.recipe.split.folds) > 1:
+            # Here few members judge each row, and an average of few is more sure of itself than the ensemble, which
+            # needs no cooling of its own (measured on letter: 0.055 as it is, 0.062 with the members' 1.57).
+            temperature = min(temperature, 1.0)
         return temperature, rows, tempered(p, temperature, multiclass)
     rows, z = out_of_fold(out.astype(np.float64), local, len(prepared.train_rows))
     units = z * np.atleast_1d(prepared.preparation.target_scale) + np.atleast_1d(prepared.preparation.target_center)
