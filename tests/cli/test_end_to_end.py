@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,10 +24,6 @@ SOURCE = str(Path(fallline.__file__).parents[1])
 
 # Small, but every part of the default recipe is in it: folds, several members, embedding, calibration.
 SMALL = ("hidden=[8]", "epochs=15", "members=2", "folds=2", "embedding=none", "schedule=constant", "learning_rate=0.02")
-
-
-# Keras' own way of reading a JAX array when it saves a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture
@@ -133,6 +130,57 @@ def test_a_real_process_that_is_stopped_resumes_to_the_same_result(
     for one, other in zip(
         load_run("runs/cut").model.get_weights(), load_run("runs/whole").model.get_weights(), strict=True
     ):
+        np.testing.assert_array_equal(one, other)
+
+
+# As `fallline train`, but with a checkpoint after every look at the training instead of every few seconds.
+_EAGER = """
+import sys
+from fallline.train import loop
+loop._CHECKPOINT_SECONDS = 0.0
+from fallline.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _killed(arguments: list[str], folder: Path, checkpoints: int, pause: float) -> bool:
+    """Run until so many new checkpoints lie in the folder, and a moment longer; kill. False: it ended by itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _EAGER, "train", *arguments], env={**os.environ, "PYTHONPATH": SOURCE},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    seen: set[str] = set()
+    while process.poll() is None:
+        seen |= {path.name for path in folder.glob("*checkpoint*")}
+        if len(seen) > checkpoints:
+            time.sleep(pause)
+            process.kill()
+            process.wait()
+            return True
+        time.sleep(0.002)
+    return False
+
+
+@pytest.mark.slow
+def test_a_training_killed_again_and_again_ends_as_if_it_never_was(cli: Cli, iris: Path) -> None:
+    settings = ["iris.csv", "-t", "species", "hidden=[64,64]", "epochs=4000", *SMALL[2:], "criterion=none"]
+    folder = Path("runs/cut")
+    rng = np.random.default_rng(0)
+    kills = int(_killed([*settings, "--name", "cut"], folder, 2, 0.01))
+    for _ in range(int(os.environ.get("FALLLINE_TEST_KILLS", "3")) - 1):
+        # The pause ends inside an epoch, between two epochs, or inside the writing of a checkpoint, as it happens.
+        kills += _killed(["--resume", "runs/cut"], folder, int(rng.integers(1, 4)), float(rng.uniform(0.0, 0.3)))
+    assert kills >= 2
+    cut = RunFolder.open(folder)
+    if cut.status != "finished":
+        assert cut.verify() == []
+        assert cli("train", "--resume", "runs/cut", "-q").code == 0
+    assert cli("train", *settings, "--name", "whole", "-q").code == 0
+    whole, cut = RunFolder.open("runs/whole"), RunFolder.open(folder)
+    assert cut.status == "finished"
+    assert cut.read("trace.parquet") == whole.read("trace.parquet")
+    weights = [load_run(path).model.get_weights() for path in ("runs/cut", "runs/whole")]
+    for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

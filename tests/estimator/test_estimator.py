@@ -25,9 +25,6 @@ from sklearn.preprocessing import StandardScaler
 import fallline as fl
 from fallline.errors import InputError, RecipeError
 
-# Keras 3 asks NumPy 2 for arrays in the old way when it writes a model.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 # Equal shapes everywhere, so that the tests of one process share their compiled programs.
 N = 120
 QUICK: dict[str, Any] = {"preset": "simple", "hidden": (16,), "epochs": 40, "learning_rate": 0.03}

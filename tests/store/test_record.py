@@ -331,7 +331,6 @@ def test_new_names_are_readable_and_stay_inside(tmp_path: Path, stem: str, name:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_keras_model_comes_back_and_ones_own_layers_must_be_named(tmp_path: Path) -> None:
     import keras
 

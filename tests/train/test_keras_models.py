@@ -13,8 +13,6 @@ from fallline.train.keras_model import _guess_loss
 from fallline.train.keras_support import couples_rows
 from fallline.train.keras_task import keras_task
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 N = 60
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(N, 4)).astype("float32")

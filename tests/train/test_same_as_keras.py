@@ -12,9 +12,6 @@ import pytest
 from tests.train.same_fit import assert_same, both
 
 # Keras 3.15 under NumPy 2.4: its variables' own `get_weights`.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
 
 N = 70  # a last partial batch of 6 in 16
 RNG = np.random.default_rng(0)

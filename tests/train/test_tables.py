@@ -283,7 +283,6 @@ print(keras.backend.backend())
 """
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.slow), "numpy", "torch", "tensorflow"])
 def test_the_saved_model_needs_no_fallline_and_no_jax(runs: dict[str, Run], backend: str, tmp_path: Path) -> None:
     if backend in ("torch", "tensorflow"):

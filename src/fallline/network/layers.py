@@ -11,8 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 import keras
 
-from fallline.network.random import keep_mask, standard_normal
 from fallline.network.cheap import cosine_of_turns
+from fallline.network.random import keep_mask, standard_normal
 
 __all__ = ["MaskDropout", "PeriodicEmbedding", "RandomLayer", "Scale", "WhiteNoise"]
 

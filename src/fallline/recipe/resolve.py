@@ -78,7 +78,10 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
                 f'training.class_weight = "{training.class_weight}" weighs classes, but the problem is {kind}. '
                 'Use "none".'
             )
-    elif training.loss in ("mae", "huber", "mse"):
+        return
+    if kind == "multilabel" and training.class_weight != "none":
+        yield f'training.class_weight = "{training.class_weight}" weighs classes that exclude each other. Use "none".'
+    if training.loss in ("mae", "huber", "mse"):
         yield (
             f'training.loss = "{training.loss}" compares quantities, but the problem is {kind}. '
             'Use "cross_entropy" or "auto".'

@@ -57,10 +57,11 @@ def examine(
     resting = stopped_early or restored or abs(fall) < AT_REST * drop_scale(start_loss, kept_val_loss)
     if explained < EXPLAINED or abs(gap) > SMALL_GAP or not resting:
         return
+    where = "at the weights that were kept" if restored else "at the end"
     yield SYMPTOM.finding(
         "note",
         0.8,
-        f"Training and validation loss fell together and came to rest close to each other ({kept_loss:.4g} and "
+        f"Training and validation loss fell together, and lie close to each other {where} ({kept_loss:.4g} and "
         f"{kept_val_loss:.4g}, from {start_loss:.4g}).",
         evidence={"loss": kept_loss, "val_loss": kept_val_loss, "start_loss": start_loss, "gap_share": gap},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -385,9 +385,3 @@ def _activation_name(layer: Any) -> str:
 def _loss_name(model: keras.Model) -> str:
     loss = model.loss
     return loss if isinstance(loss, str) else str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))
-
-
-def with_recipe(recipe: Recipe, **changes: Any) -> Recipe:
-    """Return the recipe with entries of [training] replaced where they were given."""
-    given = {key: value for key, value in changes.items() if value is not None}
-    return replace(recipe, training=replace(recipe.training, **given)) if given else recipe
