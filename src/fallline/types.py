@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMN_KINDS",
     "FAMILIES",
+    "OPTIMIZER_NUMBERS",
     "PROBLEM_KINDS",
     "SEVERITIES",
     "Column",
@@ -288,22 +289,47 @@ class NetworkRecipe:
     )
 
 
+# The one place that says which optimizers there are and which of the recipe's numbers each reads besides the learning
+# rate: the recipe's checks and `fallline.optimize` both go by it.
+OPTIMIZER_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "sgd": ("momentum",),
+    "adam": ("beta_1", "beta_2"),
+    "adamw": ("beta_1", "beta_2", "weight_decay"),
+    "nadam": ("beta_1", "beta_2"),
+    "rmsprop": ("beta_2", "momentum"),
+    "adagrad": (),
+    "adadelta": ("beta_2",),
+    "lion": ("beta_1", "beta_2", "weight_decay"),
+}
+
+
 @dataclass(frozen=True)
 class OptimizerRecipe:
     """How weights move (numbers: none of them needs a new compilation)."""
 
-    name: str = _entry("auto", "the learning algorithm; auto: adamw", choices=("auto", "sgd", "adam", "adamw"))
+    name: str = _entry("auto", "the learning algorithm; auto: adamw", choices=("auto", *OPTIMIZER_NUMBERS))
     learning_rate: float | Literal["auto"] = _entry(
         "auto", "step size (its peak, under a schedule)", above=0.0, auto=True
     )
-    momentum: float = _entry(0.9, "momentum of sgd", low=0.0, high=0.9999)
+    momentum: float | Literal["auto"] = _entry(
+        "auto", "momentum; auto: 0.9, but 0 for rmsprop (sgd, rmsprop)", low=0.0, high=0.9999, auto=True
+    )
     nesterov: bool = _entry(False, "look ahead (sgd)")
-    beta_1: float = _entry(0.9, "decay of the gradient's running mean (adam, adamw)", low=0.0, high=0.9999)
+    beta_1: float = _entry(
+        0.9,
+        "decay of the gradient's running mean (adam, adamw, nadam); its weight in a step (lion)",
+        low=0.0,
+        high=0.9999,
+    )
     beta_2: float | Literal["auto"] = _entry(
-        "auto", "decay of the squared gradient's running mean (adam, adamw)", low=0.0, high=0.99999, auto=True
+        "auto",
+        "decay of the running mean of the squared gradient (adam ... adadelta), of the gradient (lion)",
+        low=0.0,
+        high=0.99999,
+        auto=True,
     )
     weight_decay: float | Literal["auto"] = _entry(
-        "auto", "decoupled decay of kernels per step, times the learning rate (adamw)", low=0.0, auto=True
+        "auto", "decoupled decay of kernels per step, times the learning rate (adamw, lion)", low=0.0, auto=True
     )
     l2: float = _entry(0.0, "penalty (l2 / 2) * sum of squared kernels, added to the loss", low=0.0)
     l1: float = _entry(0.0, "penalty l1 * sum of absolute kernels, added to the loss", low=0.0)

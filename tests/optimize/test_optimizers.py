@@ -13,6 +13,8 @@ import pytest
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer
 from fallline.optimize.optimizers import OPTIMIZERS
+from fallline.recipe.schema import entries
+from fallline.types import OPTIMIZER_NUMBERS
 
 STEPS = 6
 SHAPES = {"kernel": (3, 4), "bias": (4,)}
@@ -86,6 +88,38 @@ def adam(slot: dict[str, np.ndarray], g: np.ndarray, t: int) -> np.ndarray:
     return (slot["m"] / (1 - b1**t)) / (np.sqrt(slot["v"] / (1 - b2**t)) + 1e-8)
 
 
+def nadam(slot: dict[str, np.ndarray], g: np.ndarray, t: int) -> np.ndarray:
+    adam(slot, g, t)
+    b1, b2 = NUMBERS["beta_1"], NUMBERS["beta_2"]
+    ahead = b1 * slot["m"] / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+    return ahead / (np.sqrt(slot["v"] / (1 - b2**t)) + 1e-8)
+
+
+def rmsprop(slot: dict[str, np.ndarray], g: np.ndarray, t: int) -> np.ndarray:
+    slot["v"] = NUMBERS["beta_2"] * slot.get("v", 0.0) + (1 - NUMBERS["beta_2"]) * g**2
+    slot["z"] = NUMBERS["momentum"] * slot.get("z", 0.0) + g / (np.sqrt(slot["v"]) + 1e-8)
+    return slot["z"]
+
+
+def adagrad(slot: dict[str, np.ndarray], g: np.ndarray, t: int) -> np.ndarray:
+    slot["s"] = slot.get("s", 0.0) + g**2
+    return g / np.sqrt(slot["s"])
+
+
+def adadelta(slot: dict[str, np.ndarray], g: np.ndarray, t: int) -> np.ndarray:
+    rho = NUMBERS["beta_2"]
+    slot["v"] = rho * slot.get("v", 0.0) + (1 - rho) * g**2
+    step = np.sqrt(slot.get("x", 0.0) + 1e-6) / np.sqrt(slot["v"] + 1e-6) * g
+    slot["x"] = rho * slot.get("x", 0.0) + (1 - rho) * step**2
+    return step
+
+
+def lion(slot: dict[str, np.ndarray], g: np.ndarray, t: int) -> np.ndarray:
+    b1, b2, m = NUMBERS["beta_1"], NUMBERS["beta_2"], slot.get("m", np.zeros(()))
+    slot["m"] = b2 * m + (1 - b2) * g
+    return np.sign(b1 * m + (1 - b1) * g)
+
+
 RATES = np.linspace(1.0, 0.2, STEPS)
 CASES: dict[str, tuple[str, dict[str, Any], Rule, dict[str, Any]]] = {
     "sgd with momentum": ("sgd", {}, sgd, {}),
@@ -99,6 +133,11 @@ CASES: dict[str, tuple[str, dict[str, Any], Rule, dict[str, Any]]] = {
         adam,
         {"decay": 0.2, "factors": {"kernel": 0.5, "bias": 2.0}},
     ),
+    "nadam": ("nadam", {}, nadam, {}),
+    "rmsprop with momentum": ("rmsprop", {}, rmsprop, {}),
+    "adagrad": ("adagrad", {}, adagrad, {}),
+    "adadelta": ("adadelta", {}, adadelta, {}),
+    "lion decays kernels": ("lion", {}, lion, {"decay": 0.2}),
     "no tensor decays": ("adamw", {"decayed": {"kernel": False, "bias": False}}, adam, {}),
 }
 
@@ -123,8 +162,28 @@ def test_a_short_gradient_is_not_stretched() -> None:
     np.testing.assert_allclose(np.asarray(moved[0]), [-0.3, 0.4], rtol=1e-6)
 
 
-def test_numbers_need_no_new_program() -> None:
-    optimizer = make_optimizer("adamw", clip=True)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_recipe_names_the_numbers_that_an_optimizer_reads(name: str) -> None:
+    class Asked(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            read.add(key)
+            return super().__getitem__(key)
+
+    optimizer = make_optimizer(name)
+    numbers, read = Asked({key: jnp.asarray(value) for key, value in NUMBERS.items()}), set()
+    params = [jnp.ones((2, 2))]
+    optimizer.update(params, optimizer.init(params), params, numbers, 1.0)
+    assert read == set(optimizer.numbers) == {"learning_rate", *OPTIMIZER_NUMBERS[name]}
+
+
+def test_the_recipe_names_every_optimizer() -> None:
+    assert list(OPTIMIZER_NUMBERS) == list(OPTIMIZERS)
+    assert entries()["optimizer.name"].choices == ("auto", *OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_numbers_need_no_new_program(name: str) -> None:
+    optimizer = make_optimizer(name, clip=True)
     params = [jnp.ones((2, 2))]
     traced = 0
 

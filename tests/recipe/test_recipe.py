@@ -162,7 +162,11 @@ CONTRADICTIONS = [
     (["optimizer.nesterov=true", "optimizer.name=sgd", "momentum=0"], "needs momentum"),
     (["optimizer.momentum=0.5", "optimizer.name=adamw"], "momentum = 0.5 belongs to sgd"),
     (["optimizer.beta_1=0.5", "optimizer.name=sgd"], "beta_1 = 0.5 belongs to adam"),
-    (["optimizer.weight_decay=0.1", "optimizer.name=adam"], "weight_decay = 0.1 belongs to adamw"),
+    (["optimizer.weight_decay=0.1", "optimizer.name=adam"], "weight_decay = 0.1 belongs to adamw, lion"),
+    (["optimizer.weight_decay=0.1", "optimizer.name=nadam"], "weight_decay = 0.1 belongs to adamw, lion"),
+    (["optimizer.momentum=0", "optimizer.name=adadelta"], "momentum = 0 belongs to sgd, rmsprop"),
+    (["optimizer.beta_1=0.5", "optimizer.name=rmsprop"], "beta_1 = 0.5 belongs to adam, adamw, nadam, lion"),
+    (["optimizer.nesterov=true", "optimizer.name=rmsprop"], "nesterov belongs to sgd"),
     (["optimizer.schedule=one_cycle", "warmup=0.1"], "warmup = 0.1 contradicts"),
     (["training.label_smoothing=0.1", "training.loss=mse"], "label_smoothing = 0.1"),
     (["split.time=when", "split.folds=5"], "contradicts split.time"),
@@ -188,6 +192,9 @@ def test_contradictions(assignments: list[str], message: str) -> None:
     [
         ["optimizer.l2=0.1", "optimizer.weight_decay=0.1", "optimizer.name=adamw"],
         ["optimizer.nesterov=true", "optimizer.name=sgd"],
+        ["optimizer.momentum=0.5", "optimizer.name=rmsprop"],
+        ["optimizer.weight_decay=0.1", "beta_1=0.5", "optimizer.name=lion"],
+        ["optimizer.momentum=0.9", "optimizer.name=adam"],  # what resolved recipes say
         ["network.hidden=[]"],
         ["prepare.numeric=none", "prepare.clip=0"],
         ["preset=simple", "optimizer.name=sgd"],
@@ -330,5 +337,5 @@ def test_last_parts_of_the_recipe_are_unambiguous() -> None:
 
 def test_canonical_leaves_wrong_auto_out() -> None:
     assert canonical(entries()["network.hidden"], "auto") == "auto"
-    with pytest.raises(RecipeError, match="momentum"):
-        override(Recipe(), ["momentum=auto"])
+    with pytest.raises(RecipeError, match="clip_norm"):
+        override(Recipe(), ["clip_norm=auto"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fallline.errors import RecipeError
 from fallline.recipe import check, default, from_toml, override, to_mapping, to_toml
 from fallline.recipe.resolve import resolve
-from fallline.types import PROBLEM_KINDS, ProblemKind, Recipe
+from fallline.types import OPTIMIZER_NUMBERS, PROBLEM_KINDS, ProblemKind, Recipe
 from tests.recipe.test_recipe import recipes
 
 KINDS = st.sampled_from(PROBLEM_KINDS)
@@ -32,8 +32,7 @@ def test_every_valid_recipe_resolves_to_a_valid_one(recipe: Recipe, kind: Proble
 @pytest.mark.parametrize(
     "assignments",
     [
-        ["optimizer.name=adam"],
-        ["optimizer.name=sgd"],
+        *(["optimizer.name=" + name] for name in OPTIMIZER_NUMBERS),
         ["network.hidden=[]"],
         ["ensemble.members=1"],
         ["ensemble.members=3"],
@@ -46,6 +45,27 @@ def test_every_valid_recipe_resolves_to_a_valid_one(recipe: Recipe, kind: Proble
 def test_one_change_to_the_default_resolves_to_a_valid_recipe(assignments: list[str]) -> None:
     resolved = resolve(override(default(), assignments), kind="binary", n_rows=500, n_features=5, n_outputs=1)
     assert check(resolved) == resolved
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [  # learning rate, momentum, beta_2, weight decay
+        ("auto", (0.0025, 0.9, 0.95, 0.02)),
+        ("sgd", (0.01, 0.9, 0.95, 0.0)),
+        ("adam", (0.0025, 0.9, 0.95, 0.0)),
+        ("nadam", (0.0025, 0.9, 0.95, 0.0)),
+        ("rmsprop", (1e-3, 0.0, 0.9, 0.0)),
+        ("adagrad", (0.01, 0.9, 0.95, 0.0)),
+        ("adadelta", (1.0, 0.9, 0.95, 0.0)),
+        ("lion", (3e-4, 0.9, 0.99, 0.1)),
+    ],
+)
+def test_every_optimizer_has_its_own_numbers(name: str, expected: tuple[float, ...]) -> None:
+    asked = {"kind": "binary", "n_rows": 500, "n_features": 5, "n_outputs": 1}
+    found = resolve(override(default(), [f"optimizer.name={name}"]), **asked).optimizer
+    assert (found.learning_rate, found.momentum, found.beta_2, found.weight_decay) == expected
+    given = resolve(override(default(), [f"optimizer.name={name}", "learning_rate=0.5", "beta_2=0.6"]), **asked)
+    assert (given.optimizer.learning_rate, given.optimizer.beta_2) == (0.5, 0.6)
 
 
 @pytest.mark.parametrize("kind", PROBLEM_KINDS)

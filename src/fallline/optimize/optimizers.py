@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from fallline.errors import InputError, nearest
+from fallline.types import OPTIMIZER_NUMBERS
 
 __all__ = ["OPTIMIZERS", "Optimizer", "make_optimizer"]
 
@@ -24,9 +25,8 @@ class Optimizer:
 
     Args:
         init: (params) -> state.
-        update: (grads, state, params, numbers, rate) -> (params, state); ``rate`` is the schedule's factor. It reads
-            ``learning_rate, momentum, beta_1, beta_2, weight_decay, clip_norm`` from ``numbers``.
-        numbers: the names it reads.
+        update: (grads, state, params, numbers, rate) -> (params, state); ``rate`` is the schedule's factor.
+        numbers: the names that it reads from ``numbers``.
     """
 
     init: Callable[[Tree], Tree]
@@ -44,10 +44,61 @@ def _adam(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
     return optax.scale_by_adam(b1=n["beta_1"], b2=n["beta_2"], eps=1e-8)
 
 
-OPTIMIZERS: dict[str, tuple[Callable[[Numbers, bool], optax.GradientTransformation], tuple[str, ...]]] = {
-    "sgd": (_sgd, ("momentum",)),
-    "adam": (_adam, ("beta_1", "beta_2")),
-    "adamw": (_adam, ("beta_1", "beta_2", "weight_decay")),
+def _nadam(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
+    """Adam that looks ahead: its mean m is b1 m / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t).
+
+    Source: Dozat, Incorporating Nesterov momentum into Adam, ICLR workshop 2016, algorithm 2 with a constant mu, and
+    without its further factor beta_2 on v, as elsewhere.
+    """
+    return optax.scale_by_adam(b1=n["beta_1"], b2=n["beta_2"], eps=1e-8, nesterov=True)
+
+
+def _rmsprop(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
+    """V <- beta_2 v + (1 - beta_2) g^2; z <- momentum z + g / (sqrt(v) + 1e-8); w <- w - rate z.
+
+    Source: Tieleman & Hinton, Neural networks for machine learning, Coursera, lecture 6.5 (2012), with momentum 0 and
+    beta_2 0.9.
+    """
+    return optax.chain(
+        optax.scale_by_rms(decay=n["beta_2"], eps=1e-8, eps_in_sqrt=False), optax.trace(decay=n["momentum"])
+    )
+
+
+def _adagrad(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
+    """S <- s + g^2; w <- w - rate g / sqrt(s + 1e-16) (Duchi, Hazan & Singer, JMLR 12, 2011, figure 1, diagonal).
+
+    The squares start from 0, so that the steps do not depend on the scale of the loss.
+    """
+    return optax.scale_by_rss(initial_accumulator_value=0.0, eps=1e-16)
+
+
+def _adadelta(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
+    """V <- beta_2 v + (1 - beta_2) g^2; u = g sqrt(x + 1e-6) / sqrt(v + 1e-6); x <- beta_2 x + (1 - beta_2) u^2.
+
+    Then w <- w - rate u, with rate 1 in the paper: the steps have the units of the weights by themselves.
+    Source: Zeiler, arXiv 1212.5701, algorithm 1; beta_2 is its rho, 0.95.
+    """
+    return optax.scale_by_adadelta(rho=n["beta_2"], eps=1e-6)
+
+
+def _lion(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
+    """W <- w - rate (sign(beta_1 m + (1 - beta_1) g) + weight_decay w); m <- beta_2 m + (1 - beta_2) g.
+
+    Every weight moves by the same amount; beta_1 0.9, beta_2 0.99. Source: Chen et al., arXiv 2302.06675, algorithm 2.
+    """
+    return optax.scale_by_lion(b1=n["beta_1"], b2=n["beta_2"])
+
+
+# Which numbers each reads is said in one place, `fallline.types.OPTIMIZER_NUMBERS`.
+OPTIMIZERS: dict[str, Callable[[Numbers, bool], optax.GradientTransformation]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adam,
+    "nadam": _nadam,
+    "rmsprop": _rmsprop,
+    "adagrad": _adagrad,
+    "adadelta": _adadelta,
+    "lion": _lion,
 }
 
 
@@ -57,7 +108,8 @@ def make_optimizer(
     """Return the named optimizer.
 
     Args:
-        name: ``sgd``, ``adam`` or ``adamw`` (decoupled weight decay, Loshchilov & Hutter, arXiv 1711.05101).
+        name: a key of `OPTIMIZERS`. ``adamw`` and ``lion`` decay kernels apart from the gradient (decoupled weight
+            decay, Loshchilov & Hutter, arXiv 1711.05101).
         nesterov: look ahead (sgd).
         clip: scale the gradients of a step down to the global norm ``clip_norm``.
         factors: tree like params of floats: each tensor's own factor on the learning rate; None: 1.
@@ -68,7 +120,7 @@ def make_optimizer(
     """
     if name not in OPTIMIZERS:
         raise InputError(f"Unknown optimizer {name!r}.{nearest(name, OPTIMIZERS)} Allowed: {', '.join(OPTIMIZERS)}.")
-    make, used = OPTIMIZERS[name]
+    make, used = OPTIMIZERS[name], OPTIMIZER_NUMBERS[name]
 
     def init(params: Tree) -> Tree:
         some = {key: jnp.asarray(0.5) for key in used}

@@ -8,7 +8,7 @@ from typing import Any
 
 from fallline.errors import RecipeError
 from fallline.recipe.schema import EntryError, canonical, entries, sections
-from fallline.types import OptimizerRecipe, Recipe
+from fallline.types import OPTIMIZER_NUMBERS, OptimizerRecipe, Recipe
 
 __all__ = ["check", "contradictions"]
 
@@ -30,7 +30,7 @@ def check(recipe: Recipe) -> Recipe:
     >>> try: check(bad)
     ... except RecipeError as error: print(error)
     The recipe has 2 mistakes:
-      - optimizer.name = "adma" is not allowed: it takes one of "auto", "sgd", "adam", "adamw". Did you mean 'adam'?
+      - optimizer.name = "adma" is not allowed: it takes one of "auto", "sgd", "adam", ... Did you mean 'adam'?
       - optimizer.learning_rate = -1 is not allowed: it takes a number above 0, or "auto".
     """
     if not isinstance(recipe, Recipe):
@@ -110,28 +110,27 @@ def _prepare_and_network(recipe: Recipe) -> Iterator[str]:
             )
 
 
+# Numbers that only some optimizers read: the values that say nothing (those that a resolved recipe states), and what to
+# do about any other.
+_IDLE: dict[str, tuple[tuple[Any, ...], str]] = {
+    "momentum": (("auto", 0.9), 'Use optimizer.name = "sgd", or beta_1 for the mean of the gradient.'),
+    "beta_1": ((OptimizerRecipe().beta_1,), "Use optimizer.momentum."),
+    "weight_decay": (("auto", 0.0), 'Use optimizer.name = "adamw", or optimizer.l2 for a penalty in the loss.'),
+}
+
+
 def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
     name = "adamw" if optimizer.name == "auto" else optimizer.name
     by = f'optimizer.name = "{optimizer.name}"' + (" means adamw" if optimizer.name == "auto" else "")
-    usual = OptimizerRecipe()
-    if name != "sgd":
-        if optimizer.nesterov:
-            yield f'optimizer.nesterov belongs to sgd, but {by}. Use optimizer.name = "sgd" or nesterov = false.'
-        if optimizer.momentum != usual.momentum:
-            yield (
-                f"optimizer.momentum = {optimizer.momentum:g} belongs to sgd, but {by}. "
-                'Use optimizer.name = "sgd", or beta_1 for the mean of the gradient.'
-            )
-    else:
-        if optimizer.nesterov and optimizer.momentum == 0:
-            yield "optimizer.nesterov needs momentum, but optimizer.momentum = 0. Use a momentum such as 0.9."
-        if optimizer.beta_1 != usual.beta_1:
-            yield f"optimizer.beta_1 = {optimizer.beta_1:g} belongs to adam, adamw, but {by}. Use optimizer.momentum."
-    if name != "adamw" and optimizer.weight_decay not in ("auto", 0.0):
-        yield (
-            f"optimizer.weight_decay = {optimizer.weight_decay:g} belongs to adamw, but {by}. "
-            'Use optimizer.name = "adamw", or optimizer.l2 for a penalty in the loss.'
-        )
+    if optimizer.nesterov and name != "sgd":
+        yield f'optimizer.nesterov belongs to sgd, but {by}. Use optimizer.name = "sgd" or nesterov = false.'
+    if optimizer.nesterov and name == "sgd" and optimizer.momentum == 0:
+        yield "optimizer.nesterov needs momentum, but optimizer.momentum = 0. Use a momentum such as 0.9."
+    for number, (idle, advice) in _IDLE.items():
+        value = getattr(optimizer, number)
+        if number not in OPTIMIZER_NUMBERS[name] and value not in idle:
+            readers = ", ".join(reader for reader, numbers in OPTIMIZER_NUMBERS.items() if number in numbers)
+            yield f"optimizer.{number} = {value:g} belongs to {readers}, but {by}. {advice}"
     if optimizer.schedule in ("one_cycle", "coslog4") and optimizer.warmup > 0:
         yield (
             f'optimizer.warmup = {optimizer.warmup:g} contradicts optimizer.schedule = "{optimizer.schedule}", which '

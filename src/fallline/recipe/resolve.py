@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fallline.errors import RecipeError
 from fallline.types import NetworkRecipe, OptimizerRecipe, ProblemKind, Recipe, SplitRecipe, TrainingRecipe
 
-__all__ = ["resolve"]
+__all__ = ["own_numbers", "resolve"]
 
 # Below so many rows every network is cheap and every row counts: small networks, more of them, more folds.
 _SMALL, _MEDIUM = 1_000, 5_000
@@ -102,16 +102,39 @@ def _network(network: NetworkRecipe, *, small: bool) -> NetworkRecipe:
     )
 
 
+# Numbers of the optimizers that are not of Adam's family, for which "auto" means something else.
+_OWN: dict[str, dict[str, float]] = {
+    # Zeiler, arXiv 1212.5701, section 4: there is no rate to choose, and rho = 0.95.
+    "adadelta": {"learning_rate": 1.0, "beta_2": 0.95},
+    # The usual rate of the libraries; the accumulated squares shrink it from the first step on.
+    "adagrad": {"learning_rate": 0.01},
+    # Chen et al., arXiv 2302.06675, section 5: 3 to 10 times less rate and 3 to 10 times more decay than AdamW has.
+    "lion": {"learning_rate": 3e-4, "beta_2": 0.99, "weight_decay": 0.1},
+    # Tieleman & Hinton, Coursera, lecture 6.5 (2012).
+    "rmsprop": {"learning_rate": 1e-3, "momentum": 0.0, "beta_2": 0.9},
+}
+
+
+def own_numbers(optimizer: str) -> Mapping[str, float]:
+    """Return what "auto" means for this optimizer alone; empty where it is as for the others.
+
+    >>> own_numbers("adadelta")["learning_rate"], dict(own_numbers("adam"))
+    (1.0, {})
+    """
+    return _OWN.get(optimizer, {})
+
+
 def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerRecipe:
     name = _pick(optimizer.name, "adamw")
-    return replace(
-        optimizer,
-        name=name,
-        learning_rate=_pick(optimizer.learning_rate, (0.01 if regression else 0.0025) if name != "sgd" else 0.01),
-        beta_2=_pick(optimizer.beta_2, 0.95),
-        weight_decay=_pick(optimizer.weight_decay, 0.02 if name == "adamw" else 0.0),
-        schedule=_pick(optimizer.schedule, "cosine"),
-    )
+    usual = {
+        "learning_rate": 0.01 if regression or name == "sgd" else 0.0025,
+        "momentum": 0.9,
+        "beta_2": 0.95,
+        "weight_decay": 0.02 if name == "adamw" else 0.0,
+        **own_numbers(name),
+    }
+    numbers = {key: _pick(getattr(optimizer, key), value) for key, value in usual.items()}
+    return replace(optimizer, name=name, schedule=_pick(optimizer.schedule, "cosine"), **numbers)
 
 
 def _split(recipe: Recipe, n_rows: int) -> tuple[SplitRecipe, int]:

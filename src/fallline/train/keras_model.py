@@ -15,6 +15,7 @@ from fallline import recipe as recipes
 from fallline.engine import DIVERGED, STOPPED, Population, Stopping, configure
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer
+from fallline.recipe.resolve import own_numbers
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
 from fallline.train.keras_support import require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
@@ -287,12 +288,6 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
     if recipe is None:
         return None, {}
     o = recipe.optimizer
-    picked = {
-        "learning_rate": (o.learning_rate, 1e-3),
-        "beta_2": (o.beta_2, 0.999),
-        "weight_decay": (o.weight_decay, 0.01),
-    }
-    values = {name: default if value == "auto" else value for name, (value, default) in picked.items()}
     name = "adamw" if o.name == "auto" else o.name
     if o.l1 or o.l2:
         raise InputError(
@@ -300,8 +295,9 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
             "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
         )
     made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
-    all_numbers = {**values, "momentum": o.momentum, "beta_1": o.beta_1, "clip_norm": o.clip_norm}
-    return made, {key: float(all_numbers[key]) for key in made.numbers}
+    usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, **own_numbers(name)}
+    values = {key: getattr(o, key) for key in made.numbers}
+    return made, {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
 
 
 def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Settings, *, own_optimizer: bool) -> None:
