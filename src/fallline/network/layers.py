@@ -85,7 +85,9 @@ class PeriodicEmbedding(keras.layers.Layer):
     Source: Gorishniy et al., arXiv 2203.05556; RealMLP's form PBLD.
     """
 
-    def __init__(self, numbers: int, frequencies: int = 16, width: int = 3, **keywords: Any) -> None:
+    FREQUENCIES = 16  # RealMLP's default
+
+    def __init__(self, numbers: int, frequencies: int = FREQUENCIES, width: int = 3, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.numbers, self.frequencies, self.width = numbers, frequencies, width
 

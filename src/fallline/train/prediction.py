@@ -7,31 +7,19 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import InputError
+from fallline.train.chunks import in_chunks, rows_that_fit
 from fallline.types import Run
 
 __all__ = ["apply_model", "predict", "predict_proba"]
 
-# Rows per call; the last ones are padded up, so that one or two programs serve tables of every length.
-_CHUNK = 4096
-
-
 def apply_model(model: Any, x: np.ndarray) -> np.ndarray:
     """Apply a Keras model to (n, p) in chunks of few different shapes; return (n, k)."""
-    import jax
-
-    rows = len(x)
-    if rows == 0:
+    if len(x) == 0:
         return np.zeros((0, int(model.output_shape[-1])), np.float32)
-    # The next power of two: a folder of predictions of 90, 100 and 120 rows compiles once.
-    size = min(_CHUNK, max(16, 1 << (rows - 1).bit_length()))
     call = _compiled(model)
     variables = ([v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables])
-    parts = []
-    for start in range(0, rows, size):
-        part = np.asarray(x[start : start + size], np.float32)
-        padded = np.concatenate([part, np.repeat(part[:1], size - len(part), axis=0)]) if len(part) < size else part
-        parts.append(np.asarray(jax.device_get(call(*variables, padded)))[: len(part)])
-    return np.concatenate(parts)
+    widths = [int(np.prod([d or 1 for d in layer.output.shape[1:]])) for layer in model.layers]
+    return in_chunks(lambda rows: call(*variables, rows), x, rows_that_fit(max(widths, default=1)))
 
 
 def _compiled(model: Any) -> Any:

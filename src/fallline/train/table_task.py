@@ -9,10 +9,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fallline.engine import Population, Stopping, Task
 from fallline.network import MemberNetwork, build_mlp
+from fallline.network.layers import PeriodicEmbedding
 from fallline.optimize import Optimizer, make_optimizer
+from fallline.train.chunks import in_chunks, rows_that_fit
 from fallline.train.losses import loss_name, main_quantity, row_losses, row_quantity
 from fallline.types import ProblemKind, Recipe
 
@@ -42,12 +45,15 @@ class TableProgram:
     optimizer: Optimizer
     population: Population
 
-    def outputs(self, params: Tree, aux: Tree, features: jax.Array) -> jax.Array:
+    def outputs(self, params: Tree, aux: Tree, features: np.ndarray) -> np.ndarray:
         """Return every member's raw outputs in evaluation mode, (p, n, k)."""
-        return self._outputs(params, aux, features)
+        widths = [int(np.prod([d or 1 for d in layer.output.shape[1:]])) for layer in self.network.model.layers]
+        # Inside the embedding every number is its frequencies for a while.
+        widest = max(*widths, PeriodicEmbedding.FREQUENCIES * self.network.numbers)
+        return in_chunks(lambda rows: self._outputs(params, aux, rows), features, rows_that_fit(widest), axis=1)
 
     @cached_property
-    def _outputs(self) -> Callable[[Tree, Tree, jax.Array], jax.Array]:
+    def _outputs(self) -> Callable[[Tree, Tree, np.ndarray], jax.Array]:
         model = self.network.model
 
         def one(args: Tree, x: jax.Array) -> jax.Array:
