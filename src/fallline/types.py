@@ -23,6 +23,7 @@ __all__ = [
     "FAMILIES",
     "OPTIMIZER_NUMBERS",
     "PROBLEM_KINDS",
+    "SCHEDULE_NUMBERS",
     "SEVERITIES",
     "Column",
     "ColumnSummary",
@@ -302,6 +303,19 @@ OPTIMIZER_NUMBERS: Mapping[str, tuple[str, ...]] = {
     "lion": ("beta_1", "beta_2", "weight_decay"),
 }
 
+# The same for the schedules of the learning rate.
+SCHEDULE_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "constant": (),
+    "cosine": (),
+    "flat_cosine": (),
+    "one_cycle": (),
+    "coslog4": (),
+    "linear": (),
+    "step": ("schedule_end", "schedule_drops"),
+    "exponential": ("schedule_end",),
+    "inverse_time": ("schedule_end",),
+}
+
 
 @dataclass(frozen=True)
 class OptimizerRecipe:
@@ -336,8 +350,17 @@ class OptimizerRecipe:
     clip_norm: float = _entry(0.0, "scale gradients down to this global norm; 0: off", low=0.0)
     schedule: str = _entry(
         "auto",
-        "the learning rate over the training",
-        choices=("auto", "constant", "cosine", "flat_cosine", "one_cycle", "coslog4"),
+        "the learning rate over the training; auto: cosine",
+        choices=("auto", *SCHEDULE_NUMBERS),
+    )
+    schedule_end: float = _entry(
+        0.01,
+        "share of the learning rate that is left at the end (step, exponential, inverse_time)",
+        low=1e-6,
+        high=1.0,
+    )
+    schedule_drops: int = _entry(
+        2, "number of equal drops, equally far apart, down to schedule_end (step)", low=1, high=1000
     )
     warmup: float = _entry(0.0, "share of the training in which the rate rises linearly from 0", low=0.0, high=0.9)
 

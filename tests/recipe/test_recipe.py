@@ -168,6 +168,8 @@ CONTRADICTIONS = [
     (["optimizer.beta_1=0.5", "optimizer.name=rmsprop"], "beta_1 = 0.5 belongs to adam, adamw, nadam, lion"),
     (["optimizer.nesterov=true", "optimizer.name=rmsprop"], "nesterov belongs to sgd"),
     (["optimizer.schedule=one_cycle", "warmup=0.1"], "warmup = 0.1 contradicts"),
+    (["optimizer.schedule_end=0.1"], "schedule_end = 0.1 belongs to step, exponential, inverse_time"),
+    (["optimizer.schedule_drops=3", "schedule=exponential"], "schedule_drops = 3 belongs to step"),
     (["training.label_smoothing=0.1", "training.loss=mse"], "label_smoothing = 0.1"),
     (["split.time=when", "split.folds=5"], "contradicts split.time"),
     (["split.time=when", "split.group=who"], "both given"),
@@ -195,6 +197,7 @@ def test_contradictions(assignments: list[str], message: str) -> None:
         ["optimizer.momentum=0.5", "optimizer.name=rmsprop"],
         ["optimizer.weight_decay=0.1", "beta_1=0.5", "optimizer.name=lion"],
         ["optimizer.momentum=0.9", "optimizer.name=adam"],  # what resolved recipes say
+        ["optimizer.schedule=step", "schedule_end=0.1", "schedule_drops=3"],
         ["network.hidden=[]"],
         ["prepare.numeric=none", "prepare.clip=0"],
         ["preset=simple", "optimizer.name=sgd"],

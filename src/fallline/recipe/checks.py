@@ -8,7 +8,7 @@ from typing import Any
 
 from fallline.errors import RecipeError
 from fallline.recipe.schema import EntryError, canonical, entries, sections
-from fallline.types import OPTIMIZER_NUMBERS, OptimizerRecipe, Recipe
+from fallline.types import OPTIMIZER_NUMBERS, SCHEDULE_NUMBERS, OptimizerRecipe, Recipe
 
 __all__ = ["check", "contradictions"]
 
@@ -131,6 +131,16 @@ def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
         if number not in OPTIMIZER_NUMBERS[name] and value not in idle:
             readers = ", ".join(reader for reader, numbers in OPTIMIZER_NUMBERS.items() if number in numbers)
             yield f"optimizer.{number} = {value:g} belongs to {readers}, but {by}. {advice}"
+    usual = OptimizerRecipe()
+    schedule = "cosine" if optimizer.schedule == "auto" else optimizer.schedule
+    for number in ("schedule_end", "schedule_drops"):
+        if number not in SCHEDULE_NUMBERS[schedule] and getattr(optimizer, number) != getattr(usual, number):
+            able = [reader for reader, numbers in SCHEDULE_NUMBERS.items() if number in numbers]
+            yield (
+                f"optimizer.{number} = {getattr(optimizer, number):g} belongs to {', '.join(able)}, but "
+                f'optimizer.schedule = "{optimizer.schedule}". Use optimizer.schedule = "{able[0]}", or '
+                f"{number} = {getattr(usual, number):g}."
+            )
     if optimizer.schedule in ("one_cycle", "coslog4") and optimizer.warmup > 0:
         yield (
             f'optimizer.warmup = {optimizer.warmup:g} contradicts optimizer.schedule = "{optimizer.schedule}", which '

@@ -22,7 +22,7 @@ from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.trace import make_trace
-from fallline.types import Outcome, Recipe, Run
+from fallline.types import OptimizerRecipe, Outcome, Recipe, Run
 
 __all__ = ["train_keras"]
 
@@ -48,6 +48,8 @@ class Settings:
     stopping: Stopping
     schedule: str = "constant"
     warmup: float = 0.0
+    schedule_end: float = OptimizerRecipe.schedule_end
+    schedule_drops: int = OptimizerRecipe.schedule_drops
 
 
 def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
@@ -212,6 +214,8 @@ def train_keras(
         shuffle=settings.shuffle,
         schedule=settings.schedule,
         warmup=settings.warmup,
+        schedule_end=settings.schedule_end,
+        schedule_drops=settings.schedule_drops,
         eval_batch=_eval_batch(model, settings.batch_size, n),
     )
     population = Population(task.task, settings.stopping, 1, validated=validation is not None)
@@ -270,7 +274,7 @@ def _settings(
     training = recipe.training if recipe is not None else None
     if recipe is not None and early_stopping is True:
         early_stopping = recipe.stopping if validated else False
-    schedule = recipe.optimizer.schedule if recipe is not None and recipe.optimizer.schedule != "auto" else "constant"
+    optimizer = recipe.optimizer if recipe is not None else OptimizerRecipe()
     return Settings(
         epochs=_positive("epochs", epochs if epochs is not None or training is None else training.epochs, _EPOCHS),
         batch_size=_positive(
@@ -278,8 +282,10 @@ def _settings(
         ),
         shuffle=bool(shuffle) and (training is None or training.shuffle),
         stopping=_stopping(early_stopping, validated),
-        schedule=schedule,
-        warmup=recipe.optimizer.warmup if recipe is not None else 0.0,
+        schedule=optimizer.schedule if optimizer.schedule != "auto" else "constant",
+        warmup=optimizer.warmup,
+        schedule_end=optimizer.schedule_end,
+        schedule_drops=optimizer.schedule_drops,
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from fallline.engine import DIVERGED, RUNNING, MemberState, Population, Rows, Schedule, start_state
 from fallline.errors import InputError
 from fallline.optimize import epoch_orders, rate_factors
-from fallline.types import Progress
+from fallline.types import OptimizerRecipe, Progress
 
 __all__ = ["Fitted", "Member", "Orders", "Plan", "fit_population"]
 
@@ -57,6 +57,8 @@ class Plan:
         shuffle: new order in each epoch.
         schedule: name of the learning-rate schedule.
         warmup: share of the training with a rising rate.
+        schedule_end: see `fallline.optimize.rate_factors`.
+        schedule_drops: see there.
         eval_batch: rows per evaluation batch.
         seconds: stop after so many seconds of training (0: no limit).
     """
@@ -66,6 +68,8 @@ class Plan:
     shuffle: bool = True
     schedule: str = "constant"
     warmup: float = 0.0
+    schedule_end: float = OptimizerRecipe.schedule_end
+    schedule_drops: int = OptimizerRecipe.schedule_drops
     eval_batch: int = 8192
 
 
@@ -147,7 +151,14 @@ class Orders:
             order[i, :epochs] = drawn[:, np.arange(used) % drawn.shape[1]]  # beyond its rows: padding, or over again
             rest[i, :epochs] = drawn[:, used : used + self.rest]
         step = np.arange(first * self.steps, (first + self.capacity) * self.steps)
-        rates = rate_factors(self.plan.schedule, step, self.plan.epochs * self.steps, warmup=self.plan.warmup)
+        rates = rate_factors(
+            self.plan.schedule,
+            step,
+            self.plan.epochs * self.steps,
+            warmup=self.plan.warmup,
+            schedule_end=self.plan.schedule_end,
+            schedule_drops=self.plan.schedule_drops,
+        )
         rates = np.broadcast_to(rates.reshape(self.capacity, self.steps), (p, self.capacity, self.steps))
         return Schedule(
             order=order.reshape(p, self.capacity, self.full, self.batch),

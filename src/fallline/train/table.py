@@ -38,6 +38,8 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
         weight_decay=0.0,
         warmup=0.0,
         schedule="constant",
+        schedule_end=1.0,
+        schedule_drops=1,
         l1=float(recipe.optimizer.l1 > 0),
         l2=float(recipe.optimizer.l2 > 0),
         clip_norm=float(recipe.optimizer.clip_norm > 0),
@@ -108,6 +110,8 @@ def train_problem(
         shuffle=recipe.training.shuffle,
         schedule=recipe.optimizer.schedule,
         warmup=recipe.optimizer.warmup,
+        schedule_end=recipe.optimizer.schedule_end,
+        schedule_drops=recipe.optimizer.schedule_drops,
     )
     data = (prepared.features, prepared.targets, prepared.weight)
     fitted = fit_population(

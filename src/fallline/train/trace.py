@@ -44,7 +44,14 @@ def trace_of(fitted: Fitted, prepared: Any) -> Trace:
             seen[:, :, i] *= float(scale.ravel()[0])
     o, training = prepared.recipe.optimizer, prepared.recipe.training
     last_steps = np.arange(1, seen.shape[1] + 1) * fitted.steps - 1
-    factors = rate_factors(o.schedule, last_steps, int(training.epochs) * fitted.steps, warmup=o.warmup)
+    factors = rate_factors(
+        o.schedule,
+        last_steps,
+        int(training.epochs) * fitted.steps,
+        warmup=o.warmup,
+        schedule_end=o.schedule_end,
+        schedule_drops=o.schedule_drops,
+    )
     rates = np.broadcast_to(float(o.learning_rate) * factors, seen.shape[:2])
     watched = np.concatenate([seen, rates[:, :, None]], axis=2)
     return make_trace(watched, (*names, "learning_rate"), np.asarray(fitted.state.epoch))
