@@ -56,7 +56,7 @@ def _refused(done: Result, *parts: str, code: int = 2) -> None:
         (["header.csv", "-t", "y"], ["no rows"]),
         (["ragged.csv", "-t", "y"], ["3"]),
         (["data.csv", "-t", "prize"], ["no column 'prize'", "Did you mean 'price'?"]),
-        (["data.csv"], ["No target is given"]),
+        (["data.csv"], ["No target is given", "`fallline train data.csv --target sold`"]),
         (["data.csv", "-t", "sold", "--leave-out", "toun"], ["no column 'toun'", "Did you mean 'town'?"]),
         (["data.csv", "-t", "sold", "--group", "toun"], ["no column 'toun'", "Did you mean 'town'?"]),
         (["data.csv", "-t", "sold", "--time", "sice"], ["no input column 'sice'", "Did you mean 'size'?"]),

@@ -70,6 +70,15 @@ def test_runs_lists_what_there_is(cli: Cli, table: Path, training: FakeTraining)
     assert snapshot(Path("runs")) == before
 
 
+def test_runs_keeps_names_whole_in_a_narrow_window(
+    cli: Cli, table: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "a-name-that-can-be-copied"
+    cli("train", "data.csv", "-t", "sold", "--name", name)
+    assert name in cli("runs").out
+
+
 def test_report_is_written_again_but_never_over_what_is_not_ours(cli: Cli, table: Path, training: FakeTraining) -> None:
     cli("train", "data.csv", "-t", "sold")
     path = Path("runs/data-1/report.html")

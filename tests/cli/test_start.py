@@ -46,6 +46,14 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert json.loads(_fresh(code, *arguments).splitlines()[-1]) == []
 
 
+@pytest.mark.parametrize("name", ["", "train", "recipe"])
+def test_help_keeps_examples_one_a_line(name: str) -> None:
+    code = "import sys\nfrom fallline.cli import main\nmain([*sys.argv[1:], '--help'])"
+    lines = _fresh(code, *[name][: len(name)]).splitlines()
+    assert [line for line in lines if line.lstrip().startswith("fallline ")]
+    assert not [line for line in lines if "\\b" in line or "\b" in line or line.count("fallline ") > 1]
+
+
 def test_import_loads_nothing_heavy_and_sets_the_backend() -> None:
     code = (
         "import sys, json, os, fallline\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fallline.errors import DataError
-from fallline.recipe import default, from_toml, to_toml
+from fallline.recipe import default, from_toml, override
 from fallline.store import RunFolder
 from fallline.store.plain import loads
 from tests.cli.conftest import FakeTraining, Result, snapshot
@@ -67,6 +67,12 @@ def test_overwriting_keeps_the_old_run_when_the_new_one_fails(cli: Cli, table: P
     failed = cli("train", "data.csv", "-t", "sold", "--name", "one", "--overwrite")
     assert (failed.code, failed.err) == (2, "fallline: no column is left\n")
     assert snapshot(Path("runs")) == before
+
+
+def test_overwrite_of_nothing_leaves_nothing_when_it_fails(cli: Cli, table: Path, training: FakeTraining) -> None:
+    training.error = DataError("too few rows")
+    assert cli("train", "data.csv", "-t", "sold", "--name", "new", "--overwrite").code == 2
+    assert not Path("runs/new").exists()
 
 
 def test_a_failure_before_anything_was_learned_leaves_nothing_behind(
@@ -257,7 +263,7 @@ def test_a_recipe_that_the_command_printed_is_taken_back(cli: Cli, table: Path, 
     Path("my.toml").write_text(cli("recipe", "--preset", "simple", "hidden=[7]").out)
     assert cli("train", "data.csv", "-t", "sold", "--recipe", "my.toml").code == 0
     saved = from_toml(RunFolder.open("runs/data-1").read("recipe.toml").decode())
-    assert saved == from_toml(to_toml(default("simple")).replace('hidden = "auto"', "hidden = [7]"))
+    assert saved == override(default("simple"), ["network.hidden=[7]"])
 
 
 def test_an_output_without_unicode_gets_ascii(

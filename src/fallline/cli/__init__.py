@@ -29,9 +29,9 @@ COMMANDS = {
 @click.version_option(__version__, prog_name="fallline")
 @click.option("--debug", is_flag=True, envvar="FALLLINE_DEBUG", help="Show the traceback of an error.")
 def group(debug: bool) -> None:
-    r"""Train neural networks on tables, see what happens, and learn what is wrong.
+    """Train neural networks on tables, see what happens, and learn what is wrong.
 
-    \b
+    \u0008
     fallline demo                              a first look
     fallline train data.csv --target price     a run folder with model and report
     fallline predict runs/data new.csv -o predicted.csv

@@ -53,6 +53,8 @@ class Source:
         from fallline.data import make_problem, read_table
 
         frame = read_table(self.data, delimiter=self.delimiter, encoding=self.encoding, decimal=self.decimal)
+        if not self.target:
+            raise _no_target(self.data, list(frame.columns))
         found: Problem = make_problem(
             frame, target=list(self.target) or None, kind=self.kind, group=recipe.split.group or None,
             leave_out=self.leave_out, source=self.data,
@@ -65,6 +67,20 @@ class Source:
                 f"{nearest(recipe.split.time, list(found.frame.columns))}"
             )
         return found
+
+
+def _no_target(data: str, columns: list[str]) -> DataError:
+    """Say what to add to the command, ready to be copied."""
+    import shlex
+
+    from fallline.data.frames import shown
+    from fallline.data.problem import likely_target
+
+    again = shlex.join(["fallline", "train", data, "--target", likely_target(columns)])
+    return DataError(
+        f"No target is given: say which column is to be predicted with --target, for example `{again}`. "
+        f"The columns are {shown(columns)}."
+    )
 
 
 @dataclass(frozen=True)
@@ -183,11 +199,12 @@ def _opened(job: Job) -> Iterator[RunFolder]:
         # Only now, when the table is known to be good, is anything written.
         name = job.name or next_name(job.root, Path(job.source.data).name)
         folder = RunFolder.create(job.root / name, overwrite=job.overwrite)
+    new = not job.resume and not folder.replaces
     with folder:
         try:
             yield folder
         except Exception as error:
-            if not isinstance(error, StoppedError) and not job.resume and not job.overwrite:
+            if new and not isinstance(error, StoppedError):
                 _withdraw(folder)
             raise
 
@@ -227,7 +244,7 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
         begin()
         folder.save_checkpoint(arrays, meta)
 
-    if not job.overwrite:
+    if not folder.replaces:
         begin()
     state = folder.load_checkpoint() if job.resume else None
     with TrainingProgress(screen, stop) as progress:

@@ -14,9 +14,9 @@ __all__ = ["command"]
 )
 @click.option("--plain", is_flag=True, help="Without the comments.")
 def command(assignments: tuple[str, ...], preset: str, plain: bool) -> None:
-    r"""Print a recipe as TOML, every entry with what it does and what it takes.
+    """Print a recipe as TOML, every entry with what it does and what it takes.
 
-    \b
+    \u0008
     fallline recipe > my.toml
     fallline train data.csv --target price --recipe my.toml
     """

@@ -36,8 +36,10 @@ def command(runs_dir: str, as_json: bool) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for title in ("run", "begun", "status", "predicts", "score", "took"):
-        free = title in ("run", "predicts")
-        table.add_column(title, overflow="fold", no_wrap=not free, justify="right" if title == "took" else "left")
+        # The name is what the other commands take: it stays whole.
+        table.add_column(
+            title, overflow="fold", no_wrap=title != "predicts", justify="right" if title == "took" else "left"
+        )
     for entry in entries:
         score = "" if entry.value is None else f"{METRICS.get(entry.metric, entry.metric)} {number(entry.value)}"
         took = "" if entry.seconds is None else duration(entry.seconds)

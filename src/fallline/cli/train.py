@@ -43,12 +43,12 @@ PRESETS = ("default", "simple")
 def command(
     data: str | None, assignments: tuple[str, ...], resume: str | None, quiet: bool, as_json: bool, **options: Any
 ) -> None:
-    r"""Train a network on the table DATA (CSV, TSV, Parquet or .npz) and explain the result.
+    """Train a network on the table DATA (CSV, TSV, Parquet or .npz) and explain the result.
 
     The run folder gets the model (model.keras), the recipe, what was watched, the scores beside two baselines, the
     diagnosis and a report. KEY=VALUE changes any entry of the recipe:
 
-    \b
+    \u0008
     fallline train houses.csv --target price
     fallline train houses.csv -t price network.hidden=[256,256] learning_rate=0.01
     fallline train --resume runs/houses-1

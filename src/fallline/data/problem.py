@@ -16,7 +16,9 @@ from fallline.data.values import as_dates, as_labels
 from fallline.errors import DataError
 from fallline.types import Column, Problem
 
-__all__ = ["fingerprint", "make_problem"]
+__all__ = ["fingerprint", "likely_target", "make_problem"]
+
+_TARGET_NAMES = ("target", "y", "label", "class")
 
 
 def make_problem(
@@ -110,13 +112,9 @@ def _take_target(frame: pd.DataFrame, y: Any, target: Any) -> tuple[pd.DataFrame
             )
         return frame[chosen], rest
     if y is None:
-        guess = next(
-            (name for name in frame.columns if name.lower() in ("target", "y", "label", "class")), frame.columns[-1]
-        )
         raise DataError(
-            f"No target is given (y is None; it requires y to be passed): say which column is to be predicted, for "
-            f"example target={guess!r}. "
-            f"The columns are {shown(list(frame.columns))}."
+            f"No target is given: say which column is to be predicted, for example "
+            f"target={likely_target(frame.columns)!r}. The columns are {shown(list(frame.columns))}."
         )
     targets = _as_targets(y)
     if len(targets) != len(frame):
@@ -125,6 +123,15 @@ def _take_target(frame: pd.DataFrame, y: Any, target: Any) -> tuple[pd.DataFrame
             f"one target per row."
         )
     return targets, frame
+
+
+def likely_target(columns: Sequence[str]) -> str:
+    """Return the column to name as an example in a message when no target was given.
+
+    >>> likely_target(["size", "Label", "town"])
+    'Label'
+    """
+    return next((name for name in columns if name.lower() in _TARGET_NAMES), columns[-1])
 
 
 def _names_columns(y: Any, frame: pd.DataFrame) -> bool:

@@ -152,6 +152,11 @@ class RunFolder:
         return self.manifest.status
 
     @property
+    def replaces(self) -> bool:
+        """Whether an older run lies here that is kept until this one first saves something."""
+        return not self._begun
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the run's files, sorted, checkpoints included."""
         return tuple(sorted(self.manifest.files))
