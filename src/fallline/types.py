@@ -350,7 +350,7 @@ class OptimizerRecipe:
     clip_norm: float = _entry(0.0, "scale gradients down to this global norm; 0: off", low=0.0)
     schedule: str = _entry(
         "auto",
-        "the learning rate over the training; auto: cosine",
+        "the learning rate over the training; auto: cosine (constant for a Keras model of your own)",
         choices=("auto", *SCHEDULE_NUMBERS),
     )
     schedule_end: float = _entry(
@@ -404,8 +404,10 @@ class EnsembleRecipe:
     """Several networks, trained as one compiled population, whose predictions are averaged."""
 
     members: int | Literal["auto"] = _entry("auto", "number of networks", low=1, high=10_000, auto=True)
-    calibrate: bool = _entry(
-        True, "fit one temperature on validation rows, so that probabilities mean what they say (classification)"
+    calibrate: bool | Literal["auto"] = _entry(
+        "auto",
+        "fit one temperature on validation rows, so that probabilities mean what they say; auto: from 1000 rows",
+        auto=True,
     )
 
 

@@ -154,6 +154,43 @@ def test_every_optimizer_has_a_case() -> None:
     assert {case[0] for case in CASES.values()} == set(OPTIMIZERS)
 
 
+@pytest.mark.parametrize("name", ["adam", "nadam", "rmsprop", "adagrad", "lion"])
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_steps_do_not_depend_on_the_scale_of_the_loss(name: str, scale: float) -> None:
+    optimizer = make_optimizer(name, decayed={"kernel": False, "bias": False})
+    numbers = {key: jnp.asarray(NUMBERS[key]) for key in optimizer.numbers}
+    found = []
+    for factor in (1.0, scale):
+        params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), start())
+        state = optimizer.init(params)
+        for g in gradients():
+            scaled = {key: jnp.asarray(factor * value, jnp.float32) for key, value in g.items()}
+            params, state = optimizer.update(scaled, state, params, numbers, 1.0)
+        found.append(params)
+    for key in SHAPES:
+        np.testing.assert_allclose(found[0][key], found[1][key], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_weight_without_a_gradient_stays(name: str) -> None:
+    optimizer = make_optimizer(name)
+    numbers = {key: jnp.asarray(value) for key, value in NUMBERS.items()}
+    params = [jnp.ones(3)]
+    state = optimizer.init(params)
+    for _ in range(3):
+        params, state = optimizer.update([jnp.zeros(3)], state, params, numbers, 1.0)
+    np.testing.assert_array_equal(params[0], np.ones(3))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_gradient_that_is_not_a_number_does_not_pass_unseen(name: str) -> None:
+    optimizer = make_optimizer(name)
+    numbers = {key: jnp.asarray(value) for key, value in NUMBERS.items()}
+    params = [jnp.ones(2)]
+    moved, _ = optimizer.update([jnp.asarray([np.nan, 1.0])], optimizer.init(params), params, numbers, 1.0)
+    assert np.isnan(moved[0]).tolist() == [True, False]
+
+
 def test_a_short_gradient_is_not_stretched() -> None:
     optimizer = make_optimizer("sgd", clip=True)
     params, g = [jnp.zeros(2)], [jnp.asarray([0.3, -0.4])]

@@ -19,6 +19,7 @@ from fallline.engine import Population, Stopping
 from fallline.optimize import make_optimizer, rate_factors
 from fallline.recipe import default, override
 from fallline.train import loop
+from fallline.train.keras_model import _recipe_optimizer
 from fallline.train.loop import Fitted, Member, Plan, fit_population
 from fallline.train.prepared import prepare
 from fallline.train.table import _program
@@ -100,7 +101,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(
         np.testing.assert_array_equal(mine, other)
 
 
-# Rates for 60 epochs of a network with 2 x 16 hidden units; what "auto" gives is meant for larger tables.
+# Rates for 60 epochs of a network with 2 x 16 hidden units; what "auto" gives is meant for the default network.
 RATES = {
     "sgd": 0.03, "adam": 0.01, "adamw": 0.01, "nadam": 0.01, "rmsprop": 0.01, "adagrad": 0.1, "adadelta": 1.0,
     "lion": 0.003,
@@ -146,6 +147,22 @@ def test_the_rate_that_is_shown_is_the_one_of_the_schedule() -> None:
     changes = ["optimizer.learning_rate=0.5", "schedule=step", "schedule_end=0.25", "schedule_drops=1", "epochs=4"]
     run = fl.train(override(tiny(), changes), *circles(), verbose=0)
     assert run.history["learning_rate"].tolist() == [0.5, 0.5, 0.125, 0.125]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("auto", {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "weight_decay": 0.01}),
+        ("sgd", {"learning_rate": 1e-3, "momentum": 0.9}),
+        ("adam", {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999}),
+        ("rmsprop", {"learning_rate": 1e-3, "momentum": 0.0, "beta_2": 0.9}),
+        ("adagrad", {"learning_rate": 0.01}),
+        ("adadelta", {"learning_rate": 1.0, "beta_2": 0.95}),
+        ("lion", {"learning_rate": 3e-4, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1}),
+    ],
+)
+def test_numbers_for_a_keras_model_where_the_recipe_leaves_them_open(name: str, expected: dict[str, float]) -> None:
+    assert _recipe_optimizer(override(default(), [f"optimizer.name={name}"]))[1] == expected
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "lion"])
