@@ -56,7 +56,13 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
         optimizer=_optimizer(recipe.optimizer, regression=regression),
         training=training,
         stopping=replace(recipe.stopping, patience=patience),
-        ensemble=replace(recipe.ensemble, members=members),
+        ensemble=replace(
+            recipe.ensemble,
+            members=members,
+            # The rows that judge were also the ones that chose the epoch. On few rows that choice flatters, and the
+            # temperature sharpens what it should soften (wine, 178 rows: log-loss 0.068 as it is, 0.112 sharpened).
+            calibrate=_pick(recipe.ensemble.calibrate, not regression and not small),
+        ),
     )
 
 
