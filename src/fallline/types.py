@@ -337,7 +337,7 @@ class OptimizerRecipe:
     )
     beta_2: float | Literal["auto"] = _entry(
         "auto",
-        "decay of the running mean of the squared gradient (adam ... adadelta), of the gradient (lion)",
+        "decay of the squared gradient's running mean (Adam's family, rmsprop, adadelta); of the gradient's (lion)",
         low=0.0,
         high=0.99999,
         auto=True,
