@@ -293,6 +293,8 @@ def _from_run(run: Run) -> dict[str, Any]:
         "target_max",
         "target_sd",
         "target_width",
+        "target_is_whole",
+        "target_is_one_hot",
         "reference_loss",
         "batch_size",
     ):

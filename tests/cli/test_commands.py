@@ -79,6 +79,13 @@ def test_runs_keeps_names_whole_in_a_narrow_window(
     assert name in cli("runs").out
 
 
+def test_runs_offers_to_go_on_only_where_something_was_saved(cli: Cli) -> None:
+    RunFolder.create("runs/begun").close()
+    out = cli("runs").out
+    assert "begun: nothing was saved yet" in out
+    assert "--resume" not in out
+
+
 def test_report_is_written_again_but_never_over_what_is_not_ours(cli: Cli, table: Path, training: FakeTraining) -> None:
     cli("train", "data.csv", "-t", "sold")
     path = Path("runs/data-1/report.html")
@@ -131,6 +138,17 @@ def test_predictions_are_appended_to_the_table(cli: Cli, table: Path) -> None:
     pd.testing.assert_frame_equal(after[before.columns], before)
     assert after["sold_predicted"].tolist() == ["no", "yes"] * 30
     assert set(after["sold_p_yes"]) == {0.75}
+
+
+def test_predictions_of_a_diverged_training_are_called_worthless(
+    cli: Cli, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fallline.store.load_run", lambda path: _run().with_(outcome="diverged"))
+    done = cli("predict", "runs/x", "data.csv", "-o", "out.csv")
+    assert done.code == 0
+    assert "the training of runs/x diverged" in done.err
+    monkeypatch.setattr("fallline.store.load_run", lambda path: _run())
+    assert "diverged" not in cli("predict", "runs/x", "data.csv", "-o", "again.csv").err
 
 
 @pytest.mark.usefixtures("trained")

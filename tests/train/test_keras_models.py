@@ -203,3 +203,13 @@ def test_training_goes_on_where_it_ended() -> None:
     assert int(np.asarray(twice.optimizer.iterations.value)) == 12
     for a, b in zip(values(twice), values(once), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(("first", "found"), [(0, False), (1, True)])
+def test_classes_beyond_the_output_are_a_finding(first: int, found: bool) -> None:
+    # one_hot gives zeros for a class that is not there: the loss stays finite and falls, and only the rule notices.
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    run = fl.train(model, X, (Y > 0).astype(int) + first, epochs=2, verbose=0)
+    assert ("output-loss-mismatch" in [f.symptom for f in run.diagnosis.findings]) is found
+    assert run.facts["target_max"] == 1 + first

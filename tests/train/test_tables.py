@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,9 @@ def test_raw_outputs_become_probabilities() -> None:
     out = np.array([[[800.0, 0.0, -800.0], [0.0, 0.0, 0.0]]], np.float32)
     np.testing.assert_allclose(probabilities("multiclass", out)[0], [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]], atol=1e-12)
     np.testing.assert_allclose(probabilities("binary", np.zeros((1, 1, 1), np.float32)), 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a diverged network's outputs are that large
+        assert probabilities("binary", np.array([[[-1e30], [1e30]]], np.float32)).ravel().tolist() == [0.0, 1.0]
 
 
 # The child refuses to import fallline, wherever it may be installed.

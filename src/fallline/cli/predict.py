@@ -55,7 +55,10 @@ def command(
 
     _check_output(output, overwrite)
     frame = read_table(data, delimiter=delimiter, encoding=encoding, decimal=decimal)
-    table = with_predictions(load_run(run), frame, proba=proba)
+    loaded = load_run(run)
+    if loaded.outcome == "diverged":
+        click.echo(f"fallline: the training of {run} diverged: these predictions are worth nothing.", err=True)
+    table = with_predictions(loaded, frame, proba=proba)
     _write(table, output, overwrite=overwrite, escape=not no_escape)
     if output != "-":
         click.echo(f"{len(table):,} rows with predictions are in {output}", err=True)

@@ -38,7 +38,11 @@ def command(runs_dir: str, as_json: bool) -> None:
     for title in ("run", "begun", "status", "predicts", "score", "took"):
         # The name is what the other commands take: it stays whole.
         table.add_column(
-            title, overflow="fold", no_wrap=title != "predicts", justify="right" if title == "took" else "left"
+            title,
+            overflow="fold",
+            no_wrap=title != "predicts",
+            min_width=len(title),
+            justify="right" if title == "took" else "left",
         )
     for entry in entries:
         score = "" if entry.value is None else f"{METRICS.get(entry.metric, entry.metric)} {number(entry.value)}"
@@ -51,5 +55,5 @@ def command(runs_dir: str, as_json: bool) -> None:
         if entry.problem:
             screen.say(f"{entry.name}: {entry.problem}")
     for entry in entries:
-        if entry.status == "interrupted":
+        if entry.status == "interrupted" and not entry.problem:
             screen.say(f"{entry.name} can go on: fallline train --resume {entry.path}")

@@ -71,7 +71,7 @@ def rows_of(tree: Tree, what: str) -> int:
     """
     lengths = {len(a) if np.ndim(a) else 0 for a in keras.tree.flatten(tree)}
     if len(lengths) != 1 or 0 in lengths:
-        raise DataError(f"{what} has arrays of {sorted(lengths)} rows; all must have the same number, at least 1.")
+        raise DataError(f"The arrays of {what} have {sorted(lengths)} rows; all must have the same number, at least 1.")
     return int(lengths.pop())
 
 
@@ -81,6 +81,10 @@ def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
     Raises:
         InputError: targets are no class indices or one-hot rows.
     """
+    if not isinstance(weights, Mapping):
+        raise InputError(
+            f"class_weight = {weights!r} is not allowed: it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}."
+        )
     y = np.asarray(y) if not isinstance(y, (dict, list)) else None
     if y is None or y.ndim > 2:
         raise InputError(

@@ -21,7 +21,8 @@ def probabilities(kind: str, out: np.ndarray) -> np.ndarray:
         e = np.exp(out - out.max(axis=-1, keepdims=True))
         found: np.ndarray = e / e.sum(axis=-1, keepdims=True)
         return found
-    ones: np.ndarray = 1.0 / (1.0 + np.exp(-out))
+    with np.errstate(over="ignore"):  # e^710 is infinite, and 1 / (1 + infinity) is the right 0
+        ones: np.ndarray = 1.0 / (1.0 + np.exp(-out))
     return ones
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,7 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
     except (ValueError, TypeError, KeyError, IndexError) as error:
         shapes = keras.tree.map_structure(lambda a: ("rows", *a.shape[1:]), x)
         raise InputError(
-            f"The model does not accept x of the shape {shapes}: {_first_line(error)} "
+            f"The model does not accept x of the shape {shapes}: {_reason(error)} "
             "Give what its input layer expects."
         ) from error
     try:
@@ -149,7 +150,7 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
         model.compute_metrics(x, y, out, None)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
-            f"The model's loss or metrics do not accept these targets: {_first_line(error)} "
+            f"The model's loss or metrics do not accept these targets: {_reason(error)} "
             "Give targets of the shape that the loss expects (sparse_categorical_crossentropy: class indices; "
             "categorical_crossentropy: one-hot rows)."
         ) from error
@@ -163,5 +164,8 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
     return tuple(name for name, value in found.items() if name != "loss" and np.ndim(value) == 0)
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__).strip()
+def _reason(error: Exception) -> str:
+    """The line of Keras' message that says what is wrong: not the one that says where, and without its colours."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()] or [type(error).__name__]
+    return lines[1] if lines[0].startswith("Exception encountered when calling") and len(lines) > 1 else lines[0]
