@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from fallline.errors import InputError
 from fallline.report import document, render, write_report
-from fallline.types import Diagnosis, HeldOut, Run, Score, Trace
+from fallline.types import ColumnSummary, Diagnosis, HeldOut, Run, Score, Trace
 from tests.report.make_run import HOSTILE, MAKERS, long_names, make_run
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -412,3 +413,13 @@ def test_in_a_browser_nothing_runs_and_nothing_overflows(tmp_path, name):
     assert found, dom[-500:]
     assert int(found[1]) <= 390, "no horizontal scrolling on a phone"
     assert int(found[2]) == 0
+
+
+def test_dates_are_drawn_as_dates() -> None:
+    run = make_run("binary")
+    assert run.summary is not None
+    days = {"min": 18262.0, "median": 18362.5, "max": 18461.0}  # since 1970-01-01
+    column = ColumnSummary("signed", "date", 200, 0, 200, days, (np.array([18262.0, 18461.0]), np.array([200])))
+    page = render(run.with_(summary=replace(run.summary, columns=(column, *run.summary.columns))))
+    for day in ("2020-01-01", "2020-04-10", "2020-07-18"):
+        assert day in page

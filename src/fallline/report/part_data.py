@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fallline.report.chart_data import class_bars, histogram, mini_histogram, mini_levels, share_bar, split_picture
 from fallline.report.document import (
     Block,
@@ -209,14 +211,20 @@ def _values(column: ColumnSummary) -> Line:
 
 def _statistics(column: ColumnSummary) -> Line:
     s = column.statistics
+    shown = _day if column.kind == "date" else number
     parts: list[str | Span] = []
     if "median" in s:
-        parts += ["median\u00a0", Span(number(s["median"]))]
+        parts += ["median\u00a0", Span(shown(s["median"]))]
     elif "mean" in s:
-        parts += ["mean\u00a0", Span(number(s["mean"]))]
+        parts += ["mean\u00a0", Span(shown(s["mean"]))]
     if "min" in s and "max" in s:
-        parts.append(Span(f"{', ' if parts else ''}{number(s['min'])}\u00a0to\u00a0{number(s['max'])}", "soft"))
+        parts.append(Span(f"{', ' if parts else ''}{shown(s['min'])}\u00a0to\u00a0{shown(s['max'])}", "soft"))
     return tuple(parts) or "–"
+
+
+def _day(days: float) -> str:
+    """A date from its days since 1970-01-01, as the summary counts them."""
+    return str(np.datetime64(math.floor(days), "D"))
 
 
 # --------------------------------------------------------------------------------------------------- the harness
