@@ -17,6 +17,7 @@ from fallline.engine.member import (
     start_state,
 )
 from fallline.engine.population import Population
+from fallline.engine.stepwise import Stepwise
 
 __all__ = [
     "DIVERGED",
@@ -27,6 +28,7 @@ __all__ = [
     "Rows",
     "Schedule",
     "StepSeen",
+    "Stepwise",
     "Stopping",
     "Task",
     "configure",

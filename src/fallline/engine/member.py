@@ -23,11 +23,14 @@ __all__ = [
     "StepSeen",
     "Stopping",
     "Task",
+    "after_steps",
     "end_epoch",
     "evaluate",
     "inspect_step",
+    "observe_batch",
     "start_state",
     "train_epoch",
+    "train_step",
 ]
 
 Tree = Any  # a pytree of arrays
@@ -151,7 +154,7 @@ def _gradient(
     return found
 
 
-def _step(
+def train_step(
     task: Task,
     numbers: Numbers,
     data: tuple[Tree, Tree, jax.Array],
@@ -160,6 +163,7 @@ def _step(
     valid: jax.Array,
     rate: jax.Array,
 ) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
+    """Do one step; return the new (params, aux, optimizer), the loss, and how many rows it is a mean of."""
     params, aux, optimizer = carry
     (loss, aux), grads = _gradient(task, numbers, _take(data, rows), params, aux, valid)
     params, optimizer = task.update(grads, optimizer, params, numbers, rate)
@@ -220,13 +224,29 @@ def train_epoch(
 
     def body(carry: Tree, xs: Tree) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
         rows, valid, rate = xs
-        return _step(task, numbers, data, carry, rows, valid, rate)
+        return train_step(task, numbers, data, carry, rows, valid, rate)
 
-    carry, (losses, counts) = jax.lax.scan(body, carry, (schedule.order[index], schedule.valid, schedule.rates[index]))
+    steps = (schedule.order[index], schedule.valid, schedule.rates[index])
+    carry, (losses, counts) = jax.lax.scan(body, carry, steps)
     if schedule.rest.shape[-1]:
         ones = jnp.ones(schedule.rest.shape[-1], jnp.float32)
-        carry, (loss, count) = _step(task, numbers, data, carry, schedule.rest[index], ones, schedule.rest_rate[index])
+        rest = (schedule.rest[index], ones, schedule.rest_rate[index])
+        carry, (loss, count) = train_step(task, numbers, data, carry, *rest)
         losses, counts = jnp.append(losses, loss), jnp.append(counts, count)
+    return after_steps(state, carry, losses, counts)
+
+
+def after_steps(
+    state: MemberState, carry: Tree, losses: jax.Array, counts: jax.Array
+) -> tuple[MemberState, jax.Array]:
+    """Return the state behind the steps of an epoch, and the mean loss over its rows.
+
+    Args:
+        state: before the epoch.
+        carry: (params, aux, optimizer) behind its last step.
+        losses: (s,) the steps' losses.
+        counts: (s,) the rows that they are means of.
+    """
     finite = jnp.isfinite(losses)
     bad = jnp.where(jnp.all(finite), -1, jnp.argmin(finite)).astype(jnp.int32)
     params, aux, optimizer = carry
@@ -242,15 +262,28 @@ class Rows(NamedTuple):
     rest: Array  # (r,) int32
 
 
+def observe_batch(
+    task: Task,
+    numbers: Numbers,
+    data: tuple[Tree, Tree, jax.Array],
+    carry: Tree,
+    params: Tree,
+    aux: Tree,
+    rows: jax.Array,
+    valid: jax.Array,
+) -> Tree:
+    """Add one batch of rows to an evaluation's carry."""
+    x, y, weight = _take(data, rows)
+    return task.observe(carry, params, aux, numbers, x, y, weight, valid)
+
+
 def evaluate(
     task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, rows: Rows
 ) -> jax.Array:
     """Evaluate in evaluation mode, batch by batch; return (q,) quantities."""
 
     def body(carry: Tree, xs: Tree) -> tuple[Tree, None]:
-        batch, valid = xs
-        x, y, weight = _take(data, batch)
-        return task.observe(carry, params, aux, numbers, x, y, weight, valid), None
+        return observe_batch(task, numbers, data, carry, params, aux, *xs), None
 
     carry = task.begin()
     if rows.batches.shape[0] == 1:  # one batch holds all rows: no loop, so that XLA may use its threads

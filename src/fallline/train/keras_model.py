@@ -12,12 +12,12 @@ import keras
 import numpy as np
 
 from fallline import recipe as recipes
-from fallline.engine import DIVERGED, STOPPED, Population, Stopping, configure
+from fallline.engine import DIVERGED, STOPPED, Population, Stepwise, Stopping, configure
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer
 from fallline.recipe.resolve import own_numbers
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
-from fallline.train.keras_support import require_jax, require_supported, rowwise_loss
+from fallline.train.keras_support import convolves, require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
 from fallline.train.postmortem import post_mortem, with_causes
@@ -219,7 +219,9 @@ def train_keras(
         schedule_drops=settings.schedule_drops,
         eval_batch=_eval_batch(model, settings.batch_size, n),
     )
-    population = Population(task.task, settings.stopping, 1, validated=validation is not None)
+    # XLA's convolutions on a CPU lose their threads inside a compiled loop.
+    kind = Stepwise if convolves(model) and jax.default_backend() == "cpu" else Population
+    population = kind(task.task, settings.stopping, 1, validated=validation is not None)
     start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
     fitted = fit_population(population, [member], plan, data, *start, on_progress=on_progress)
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
@@ -325,8 +327,6 @@ def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Setti
             model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
-def _run(
-    model: keras.Model,
 def _target_range(y: Tree) -> dict[str, Any]:
     """What the targets are, for the rule that compares them with the output: JAX trains on class 3 of 3 unmoved."""
     from fallline.rules._statistics import target_statistics
@@ -336,6 +336,8 @@ def _target_range(y: Tree) -> dict[str, Any]:
     return {name: value for name, value in target_statistics(y).items() if name != "target_sd"}
 
 
+def _run(
+    model: keras.Model,
     fitted: Fitted,
     settings: Settings,
     recipe: Recipe | None,

@@ -8,7 +8,7 @@ import keras
 
 from fallline.errors import BackendError, InputError
 
-__all__ = ["couples_rows", "require_jax", "require_supported", "rowwise_loss"]
+__all__ = ["convolves", "couples_rows", "require_jax", "require_supported", "rowwise_loss"]
 
 # Layers of Keras whose output for one row depends, or may depend, on the other rows of the batch while training; masks
 # make the loss of a row depend on how many steps the others have.
@@ -117,3 +117,12 @@ def couples_rows(model: keras.Model) -> bool:
         if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
             return True
     return not rowwise_loss(model)
+
+
+def convolves(model: keras.Model) -> bool:
+    """True when a layer of the model, however deep inside, is a convolution."""
+    return any(
+        "Conv" in base.__name__ and _ours(base)
+        for layer in model._flatten_layers(include_self=False)
+        for base in type(layer).__mro__
+    )
