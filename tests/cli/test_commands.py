@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,18 @@ def test_runs_keeps_names_whole_in_a_narrow_window(
     name = "a-name-that-can-be-copied"
     cli("train", "data.csv", "-t", "sold", "--name", name)
     assert name in cli("runs").out
+
+
+def test_runs_shows_which_training_diverged(
+    cli: Cli, table: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = sys.modules["fallline.train"].train_problem
+    lost = lambda *given, **more: train(*given, **more).with_(outcome="diverged")  # noqa: E731
+    cli("train", "data.csv", "-t", "sold", "--name", "sound")
+    assert "diverged" not in cli("runs").out
+    monkeypatch.setattr(sys.modules["fallline.train"], "train_problem", lost)
+    cli("train", "data.csv", "-t", "sold", "--name", "lost")
+    assert "diverged" in next(line for line in cli("runs").out.splitlines() if line.startswith("lost"))
 
 
 def test_runs_offers_to_go_on_only_where_something_was_saved(cli: Cli) -> None:

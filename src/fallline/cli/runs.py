@@ -46,6 +46,8 @@ def command(runs_dir: str, as_json: bool) -> None:
         )
     for entry in entries:
         score = "" if entry.value is None else f"{METRICS.get(entry.metric, entry.metric)} {number(entry.value)}"
+        if entry.outcome == "diverged":
+            score = "diverged"  # whatever its last weights score
         took = "" if entry.seconds is None else duration(entry.seconds)
         begun = entry.created.replace("T", " ")[:16]
         cells = (entry.name, begun, entry.status, entry.target, score, took)

@@ -34,6 +34,7 @@ class RunEntry:
         value: the model's main score; None when there is none.
         created: when the run was begun, ISO 8601 in UTC.
         seconds: how long the training took; None when unknown.
+        outcome: how it ended, as in `fallline.Run.outcome`; "" when it did not.
         problem: why the folder is unusable, or what is odd; else "".
     """
 
@@ -46,6 +47,7 @@ class RunEntry:
     value: float | None = None
     created: str = ""
     seconds: float | None = None
+    outcome: str = ""
     problem: str = ""
 
 
@@ -108,6 +110,7 @@ def _known(body: Mapping[str, Any]) -> dict[str, Any]:
         "metric": str(scores[0]["metric"]) if scores else "",
         "value": float(scores[0]["value"]) if scores else None,
         "seconds": None if seconds is None else float(seconds),
+        "outcome": str(body.get("outcome") or ""),
     }
 
 
