@@ -167,7 +167,7 @@ def _infer(
     if whole and n_distinct <= MAX_INTEGER_CLASSES and n_distinct <= max(2, MAX_INTEGER_CLASS_SHARE * n):
         return "multiclass", (
             f"The target {name!r} takes {n_distinct} whole numbers: they are taken for classes. "
-            "If it is a quantity, say kind='regression'."
+            "If it is a quantity, say so: kind='regression', or --kind regression on the command line."
         )
     return "regression", ""
 
