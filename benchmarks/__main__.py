@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not rows:
             parser.error(f"{name} has no peer {given.peers!r}; it has: {', '.join(load_work(name).peers)}.")
         work = load_work(name)
-        print(table(work, rows), end="\n\n", flush=True)
+        print(table(work, rows, quick=given.quick), end="\n\n", flush=True)
         failed |= any(row.state == FAILED for row in rows)
         if out is not None:
             found = result(name, work, rows, threads=threads, device=given.device, quick=given.quick, machine=machine)

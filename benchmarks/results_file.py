@@ -116,8 +116,8 @@ def write_result(found: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def table(work: Work, rows: Sequence[Row]) -> str:
-    """The measurements as text: one line a peer, extras at the end."""
+def table(work: Work, rows: Sequence[Row], *, quick: bool = False) -> str:
+    """The measurements as text: one line a peer, extras at the end; a quick run is held to no bar."""
     width = max(len(row.name) for row in rows)
     times = f"{'x ' + work.reference:>12}" if work.reference else ""
     lines = [work.title, f"  {'':{width}} {work.unit:>14} {'min':>10} {'max':>10} {times}"]
@@ -133,5 +133,7 @@ def table(work: Work, rows: Sequence[Row]) -> str:
         )
         figures = f"{row.median:>14.4g} {min(row.values):>10.4g} {max(row.values):>10.4g}"
         lines.append(f"  {row.name:{width}} {figures} {shown}  {extras}")
+    if quick:
+        return "\n".join([*lines, "  a quick run: too little work to hold it to a bar"])
     lines += [f"  {'reached' if reached else 'MISSED'}: {sentence}" for sentence, reached in verdicts(work, rows)]
     return "\n".join(lines)

@@ -107,6 +107,7 @@ def test_ratios_bars_and_limits():
     text = table(work, rows)
     assert "gone not installed" in text
     assert "MISSED: close / fallline = 9.67, bar 10" in text
+    assert "MISSED" not in table(work, rows, quick=True)
 
 
 def test_without_the_reference_there_are_no_ratios():
