@@ -19,7 +19,10 @@ from fallline.types import NetworkRecipe, PrepareRecipe, Recipe
 from tests.network import forward
 
 N = 60
-BASE = NetworkRecipe(hidden=(6, 5), activation="tanh", embedding="none", skip=False, dropout=0.1, input_noise=0.1)
+BASE = NetworkRecipe(
+    hidden=(6, 5), activation="tanh", initializer="glorot_uniform", embedding="none", skip=False, dropout=0.1,
+    input_noise=0.1,
+)  # fmt: skip
 OUTPUTS = {"regression": 1, "binary": 1, "multiclass": 3, "multioutput": 2, "multilabel": 2}
 
 

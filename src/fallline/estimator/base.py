@@ -140,9 +140,9 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
     def _progress(self) -> Any:
         if not isinstance(self.verbose, (int, np.integer)):
             raise InputError(f"verbose = {self.verbose!r} is not allowed: it takes 0 (silent) or 1 (progress).")
-        from fallline.train.api import _printer
+        from fallline.train.api import progress_printer
 
-        return _printer(int(self.verbose))
+        return progress_printer(int(self.verbose))
 
     # ---------------------------------------------------------------------------------------------- predictions
 

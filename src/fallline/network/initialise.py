@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["INITIALIZERS", "default_initializer", "initial_kernel"]
+__all__ = ["INITIALIZERS", "initial_kernel"]
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
@@ -38,21 +38,6 @@ INITIALIZERS: dict[str, Draw] = {
     "orthogonal": _orthogonal,
     "random_normal": lambda rng, s: rng.standard_normal(s),
 }
-
-_HE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "mish"})
-_LECUN = frozenset({"selu", "lecun_tanh"})
-
-
-def default_initializer(activation: str) -> str:
-    """Return the initialiser that keeps the activations' variance through layers of this activation.
-
-    >>> default_initializer("relu"), default_initializer("selu"), default_initializer("tanh")
-    ('he_normal', 'lecun_normal', 'glorot_uniform')
-    """
-    if activation in _HE:
-        return "he_normal"
-    return "lecun_normal" if activation in _LECUN else "glorot_uniform"
-
 
 def initial_kernel(name: str, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     """Draw a kernel (fan_in, fan_out), float32."""

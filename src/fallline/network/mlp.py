@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from fallline.network.activations import activation
-from fallline.network.initialise import default_initializer, initial_kernel
-from fallline.network.layers import MaskDropout, PeriodicEmbedding, RandomLayer, Scale, WhiteNoise
+from fallline.network.initialise import initial_kernel
+from fallline.network.layers import MaskDropout, PeriodicEmbedding, Scale, WhiteNoise
 from fallline.types import NetworkRecipe
 
 __all__ = ["MemberNetwork", "build_mlp"]
@@ -48,10 +48,7 @@ class MemberNetwork:
     def initial(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return (trainable, non-trainable) initial weights of the member with this seed, in the model's order."""
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        name = self.recipe.initializer
-        if name == "auto":
-            name = default_initializer(self.recipe.activation)
-        trainable = [self._draw(v, rng, name) for v in self.model.trainable_variables]
+        trainable = [self._draw(v, rng, self.recipe.initializer) for v in self.model.trainable_variables]
         fixed = []
         for index, v in enumerate(self.model.non_trainable_variables):
             value = np.asarray(v.value)
@@ -101,7 +98,7 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
     """Build one member's network from a resolved recipe.
 
     Args:
-        recipe: no entry is "auto" except the initialiser.
+        recipe: no entry is "auto".
         features: d, prepared features.
         numbers: m <= d, how many of them are scaled numbers (they come first).
         outputs: width of the output layer (linear).
@@ -132,16 +129,3 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
         )
     model = keras.Model(inputs, out, name="member")
     return MemberNetwork(model, recipe, features, numbers, outputs)
-
-
-def set_rates(network: MemberNetwork, fixed: list[np.ndarray], rates: dict[str, float]) -> list[np.ndarray]:
-    """Return the non-trainable weights with other rates of noise and dropout, by layer name."""
-    named = {
-        layer.rate.path: rates[layer.name]
-        for layer in network.model.layers
-        if isinstance(layer, RandomLayer) and layer.name in rates
-    }
-    return [
-        np.asarray(named[v.path], np.float32) if v.path in named else old
-        for v, old in zip(network.model.non_trainable_variables, fixed, strict=True)
-    ]

@@ -9,14 +9,24 @@ from typing import Any
 from fallline.errors import RecipeError
 from fallline.types import NetworkRecipe, OptimizerRecipe, ProblemKind, Recipe, SplitRecipe, TrainingRecipe
 
-__all__ = ["own_numbers", "resolve"]
+__all__ = ["default_initializer", "own_numbers", "resolve"]
 
 # Below so many rows every network is cheap and every row counts: small networks, more of them, more folds.
 _SMALL, _MEDIUM = 1_000, 5_000
 
-# The family whose activations' variance He's initialisation keeps; see `fallline.network.initialise`.
-_HE = ("relu", "leaky_relu", "elu", "gelu", "silu", "mish")
-_LECUN = ("selu", "lecun_tanh")
+_HE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "mish"})
+_LECUN = frozenset({"selu", "lecun_tanh"})
+
+
+def default_initializer(activation: str) -> str:
+    """Return the initialiser that keeps the activations' variance through layers of this activation.
+
+    >>> default_initializer("relu"), default_initializer("selu"), default_initializer("tanh")
+    ('he_normal', 'lecun_normal', 'glorot_uniform')
+    """
+    if activation in _HE:
+        return "he_normal"
+    return "lecun_normal" if activation in _LECUN else "glorot_uniform"
 
 
 def _pick(value: Any, auto: Any) -> Any:
@@ -97,12 +107,11 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
 def _network(network: NetworkRecipe, *, small: bool) -> NetworkRecipe:
     hidden = _pick(network.hidden, (128, 128) if small else (256, 256, 256))
     activation = _pick(network.activation, "mish")
-    usual = "he_normal" if activation in _HE else "lecun_normal" if activation in _LECUN else "glorot_uniform"
     return replace(
         network,
         hidden=hidden,
         activation=activation,
-        initializer=_pick(network.initializer, usual),
+        initializer=_pick(network.initializer, default_initializer(activation)),
         embedding=_pick(network.embedding, "periodic" if hidden else "none"),
         dropout=_pick(network.dropout, 0.15 if hidden else 0.0),
     )

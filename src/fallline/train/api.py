@@ -10,7 +10,7 @@ from fallline import recipe as recipes
 from fallline.errors import InputError
 from fallline.types import Problem, Progress, Recipe, Run
 
-__all__ = ["train"]
+__all__ = ["progress_printer", "train"]
 
 
 def _is_keras_model(value: Any) -> bool:
@@ -78,7 +78,7 @@ def train(
     >>> run.outcome, len(run.history)
     ('completed', 5)
     """
-    progress = on_progress or _printer(verbose)
+    progress = on_progress or progress_printer(verbose)
     if _is_keras_model(what):
         if x is None or y is None:
             raise InputError("A Keras model is trained on x and y: fl.train(model, x, y).")
@@ -174,8 +174,12 @@ def _problem(x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any) 
     return make_problem(x, y, target=target, kind=kind, sample_weight=sample_weight, source=source)
 
 
-def _printer(verbose: int | str) -> Any:
-    """A line now and then on a terminal; nothing else."""
+def progress_printer(verbose: int | str) -> Any:
+    """Return a progress display of one line on standard error, or None where there is none to show.
+
+    Args:
+        verbose: 0: none; 1: always; "auto": on a terminal.
+    """
     import sys
 
     if verbose == 0 or (verbose == "auto" and not sys.stderr.isatty()):

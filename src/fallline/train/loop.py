@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fallline.engine import DIVERGED, RUNNING, MemberState, Population, Rows, Schedule, start_state
+from fallline.engine import RUNNING, MemberState, Population, Rows, Schedule, start_state
 from fallline.errors import InputError
 from fallline.optimize import epoch_orders, rate_factors
 from fallline.types import OptimizerRecipe, Progress
@@ -60,7 +60,6 @@ class Plan:
         schedule_end: see `fallline.optimize.rate_factors`.
         schedule_drops: see there.
         eval_batch: rows per evaluation batch.
-        seconds: stop after so many seconds of training (0: no limit).
     """
 
     epochs: int
@@ -362,9 +361,3 @@ def fit_population(
         else np.zeros((len(members), 0, 1 + 2 * session.q), np.float32)
     )
     return Fitted(final, seen, population.task.quantities, seconds, compiled, session.interrupted, session.orders.steps)
-
-
-def diverged(fitted: Fitted) -> np.ndarray:
-    """Return (p,) True for members whose loss stopped being finite."""
-    ended: np.ndarray = np.asarray(fitted.state.outcome) == DIVERGED
-    return ended

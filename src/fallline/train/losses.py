@@ -10,16 +10,9 @@ import optax
 
 from fallline.types import ProblemKind
 
-__all__ = ["loss_name", "main_quantity", "row_losses", "row_quantity"]
+__all__ = ["main_quantity", "row_losses", "row_quantity"]
 
 RowLoss = Callable[[jax.Array, jax.Array], jax.Array]
-
-
-def loss_name(kind: ProblemKind, asked: str) -> str:
-    """Resolve ``auto``: cross-entropy for labels, mean squared error for quantities."""
-    if asked != "auto":
-        return asked
-    return "mse" if kind in ("regression", "multioutput") else "cross_entropy"
 
 
 def _cross_entropy(kind: ProblemKind, smoothing: float) -> RowLoss:

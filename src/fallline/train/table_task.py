@@ -16,7 +16,7 @@ from fallline.network import MemberNetwork, build_mlp
 from fallline.network.layers import PeriodicEmbedding
 from fallline.optimize import Optimizer, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
-from fallline.train.losses import loss_name, main_quantity, row_losses, row_quantity
+from fallline.train.losses import main_quantity, row_losses, row_quantity
 from fallline.types import ProblemKind, Recipe
 
 __all__ = ["TableProgram", "table_program"]
@@ -76,7 +76,7 @@ def _penalty(params: Tree, decayed: list[bool], numbers: dict[str, jax.Array], l
 
 def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task:
     recipe, kind, model = key.recipe, key.kind, network.model
-    name = loss_name(kind, recipe.training.loss)
+    name = recipe.training.loss
     smoothed = row_losses(kind, name, smoothing=recipe.training.label_smoothing)
     plain, quantity = row_losses(kind, name), row_quantity(kind)
     regression = main_quantity(kind) == "rmse"
