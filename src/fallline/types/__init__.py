@@ -1,0 +1,57 @@
+"""The nouns of fallline: plain, frozen values that every room shares.
+
+Nothing here computes, reads or writes. JAX and Keras are not imported. Methods that a person expects on a noun but
+that belong to a higher room (``Run.save``, ``Run.predict`` ...) are looked up by name when they are called, so that
+importing this module stays free and the rooms below never depend on those above.
+"""
+
+from __future__ import annotations
+
+from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
+from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
+from fallline.types.recipe import (
+    OPTIMIZER_NUMBERS,
+    SCHEDULE_NUMBERS,
+    EnsembleRecipe,
+    NetworkRecipe,
+    OptimizerRecipe,
+    PrepareRecipe,
+    Recipe,
+    SplitRecipe,
+    StoppingRecipe,
+    TrainingRecipe,
+)
+from fallline.types.run import HeldOut, Outcome, Progress, Run, Score
+from fallline.types.trace import Trace
+
+__all__ = [
+    "COLUMN_KINDS",
+    "FAMILIES",
+    "OPTIMIZER_NUMBERS",
+    "PROBLEM_KINDS",
+    "SCHEDULE_NUMBERS",
+    "SEVERITIES",
+    "Column",
+    "ColumnSummary",
+    "Diagnosis",
+    "EnsembleRecipe",
+    "Family",
+    "Finding",
+    "HeldOut",
+    "NetworkRecipe",
+    "OptimizerRecipe",
+    "Outcome",
+    "PrepareRecipe",
+    "Problem",
+    "ProblemKind",
+    "Progress",
+    "Recipe",
+    "Run",
+    "Score",
+    "Severity",
+    "SplitRecipe",
+    "StoppingRecipe",
+    "Summary",
+    "Trace",
+    "TrainingRecipe",
+]

@@ -1,0 +1,278 @@
+"""The recipe: every choice of a training, with its documentation and its bounds beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    pass
+
+
+__all__ = [
+    "OPTIMIZER_NUMBERS",
+    "SCHEDULE_NUMBERS",
+    "EnsembleRecipe",
+    "NetworkRecipe",
+    "OptimizerRecipe",
+    "PrepareRecipe",
+    "Recipe",
+    "SplitRecipe",
+    "StoppingRecipe",
+    "TrainingRecipe",
+]
+
+
+def _entry(default: Any, doc: str, **constraint: Any) -> Any:
+    """A recipe entry: its default, its one-line documentation and its constraint.
+
+    Constraints: ``choices=(...)``, ``low=``, ``high=`` (inclusive), ``above=`` (exclusive), ``auto=True`` when the
+    word "auto" is allowed as well, ``each=True`` when the entry is a list and the bounds hold for each element.
+    """
+    return field(default=default, metadata={"doc": doc, **constraint})
+
+
+@dataclass(frozen=True)
+class SplitRecipe:
+    """Which rows train, which validate, which are kept for the final score."""
+
+    test: float = _entry(0.2, "share of the rows kept untouched for the final score; 0 keeps none", low=0.0, high=0.9)
+    folds: int | Literal["auto"] = _entry(
+        "auto",
+        "every member of the ensemble is validated on another of so many folds; 1: one validation set for all",
+        low=1,
+        high=100,
+        auto=True,
+    )
+    validation: float = _entry(0.2, "share of the training rows that validate, when folds = 1", above=0.0, high=0.9)
+    stratify: bool = _entry(True, "keep the classes' shares equal in all parts (classification)")
+    group: str = _entry("", "column whose equal values must stay together in one part; empty: none")
+    time: str = _entry("", "column that orders the rows in time: train on the past, test on the latest; empty: none")
+
+
+@dataclass(frozen=True)
+class PrepareRecipe:
+    """How columns become numbers; statistics come from training rows only."""
+
+    numeric: str = _entry(
+        "robust",
+        "scaling of numbers: robust = (x - median) / IQR, standard = (x - mean) / sd, minmax = to [-1, 1]",
+        choices=("robust", "standard", "minmax", "none"),
+    )
+    clip: float = _entry(3.0, "squash scaled numbers smoothly, x / sqrt(1 + (x / clip)^2); 0: off", low=0.0)
+    max_levels: int = _entry(100, "most frequent categories kept per column; the others share one level", low=2)
+    target: str = _entry(
+        "standard",
+        "scaling of regression targets during training; undone inside the saved model",
+        choices=("standard", "none"),
+    )
+    clip_target: bool = _entry(True, "keep predicted quantities within the range seen in training")
+
+
+@dataclass(frozen=True)
+class NetworkRecipe:
+    """The network's architecture (part of the compiled program)."""
+
+    kind: str = _entry("mlp", "the architecture", choices=("mlp",))
+    hidden: tuple[int, ...] | Literal["auto"] = _entry(
+        "auto",
+        "units of each hidden layer, e.g. [256, 256]; []: linear model; auto: by the number of rows",
+        low=1,
+        each=True,
+        auto=True,
+    )
+    activation: str = _entry(
+        "auto",
+        "activation of the hidden layers; auto: what the preset's measurements favour",
+        choices=(
+            "auto",
+            "relu",
+            "selu",
+            "elu",
+            "gelu",
+            "silu",
+            "mish",
+            "tanh",
+            "sigmoid",
+            "lecun_tanh",
+            "leaky_relu",
+            "linear",
+        ),
+    )
+    initializer: str = _entry(
+        "auto",
+        "initial weights; auto: he_normal for the ReLU family, lecun_normal for selu, else glorot_uniform",
+        choices=(
+            "auto",
+            "glorot_uniform",
+            "glorot_normal",
+            "he_normal",
+            "he_uniform",
+            "lecun_normal",
+            "lecun_uniform",
+            "orthogonal",
+            "random_normal",
+        ),
+    )
+    embedding: str = _entry(
+        "auto",
+        "expansion of each number before the first layer: periodic = learned cos(2 pi (w x + b)) features",
+        choices=("auto", "none", "periodic"),
+    )
+    input_scale: bool = _entry(True, "learn one factor per input before the first hidden layer")
+    skip: bool = _entry(True, "add a linear path from the inputs to the output beside the deep one")
+    normalization: str = _entry("none", "normalisation after each hidden layer", choices=("none", "batch", "layer"))
+    dropout: float | Literal["auto"] = _entry(
+        "auto", "share of hidden units silenced at random in training", low=0.0, high=0.95, auto=True
+    )
+    rate_per_layer: bool = _entry(
+        True,
+        "scale each kernel's learning rate by sqrt(256 / fan_in), so that wide and narrow layers learn at equal speed",
+    )
+    input_noise: float = _entry(
+        0.0, "standard deviation of Gaussian noise added to the prepared inputs in training", low=0.0
+    )
+
+
+# The one place that says which optimizers there are and which of the recipe's numbers each reads besides the learning
+# rate: the recipe's checks and `fallline.optimize` both go by it.
+OPTIMIZER_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "sgd": ("momentum",),
+    "adam": ("beta_1", "beta_2"),
+    "adamw": ("beta_1", "beta_2", "weight_decay"),
+    "nadam": ("beta_1", "beta_2"),
+    "rmsprop": ("beta_2", "momentum"),
+    "adagrad": (),
+    "adadelta": ("beta_2",),
+    "lion": ("beta_1", "beta_2", "weight_decay"),
+}
+
+# The same for the schedules of the learning rate.
+SCHEDULE_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "constant": (),
+    "cosine": (),
+    "flat_cosine": (),
+    "one_cycle": (),
+    "coslog4": (),
+    "linear": (),
+    "step": ("schedule_end", "schedule_drops"),
+    "exponential": ("schedule_end",),
+    "inverse_time": ("schedule_end",),
+}
+
+
+@dataclass(frozen=True)
+class OptimizerRecipe:
+    """How weights move (numbers: none of them needs a new compilation)."""
+
+    name: str = _entry("auto", "the learning algorithm; auto: adamw", choices=("auto", *OPTIMIZER_NUMBERS))
+    learning_rate: float | Literal["auto"] = _entry(
+        "auto", "step size (its peak, under a schedule)", above=0.0, auto=True
+    )
+    momentum: float | Literal["auto"] = _entry(
+        "auto", "momentum; auto: 0.9, but 0 for rmsprop (sgd, rmsprop)", low=0.0, high=0.9999, auto=True
+    )
+    nesterov: bool = _entry(False, "look ahead (sgd)")
+    beta_1: float = _entry(
+        0.9,
+        "decay of the gradient's running mean (adam, adamw, nadam); its weight in a step (lion)",
+        low=0.0,
+        high=0.9999,
+    )
+    beta_2: float | Literal["auto"] = _entry(
+        "auto",
+        "decay of the squared gradient's running mean (Adam's family, rmsprop, adadelta); of the gradient's (lion)",
+        low=0.0,
+        high=0.99999,
+        auto=True,
+    )
+    weight_decay: float | Literal["auto"] = _entry(
+        "auto", "decoupled decay of kernels per step, times the learning rate (adamw, lion)", low=0.0, auto=True
+    )
+    l2: float = _entry(0.0, "penalty (l2 / 2) * sum of squared kernels, added to the loss", low=0.0)
+    l1: float = _entry(0.0, "penalty l1 * sum of absolute kernels, added to the loss", low=0.0)
+    clip_norm: float = _entry(0.0, "scale gradients down to this global norm; 0: off", low=0.0)
+    schedule: str = _entry(
+        "auto",
+        "the learning rate over the training; auto: cosine (constant for a Keras model of your own)",
+        choices=("auto", *SCHEDULE_NUMBERS),
+    )
+    schedule_end: float = _entry(
+        0.01,
+        "share of the learning rate that is left at the end (step, exponential, inverse_time)",
+        low=1e-6,
+        high=1.0,
+    )
+    schedule_drops: int = _entry(
+        2, "number of equal drops, equally far apart, down to schedule_end (step)", low=1, high=1000
+    )
+    warmup: float = _entry(0.0, "share of the training in which the rate rises linearly from 0", low=0.0, high=0.9)
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How long and in what portions the network sees the data."""
+
+    epochs: int | Literal["auto"] = _entry("auto", "most passes over the training rows", low=1, auto=True)
+    batch_size: int | Literal["auto"] = _entry("auto", "examples per step", low=1, auto=True)
+    shuffle: bool = _entry(True, "new order of the examples in each epoch")
+    loss: str = _entry(
+        "auto",
+        "auto: cross-entropy for labels, mse for quantities (maximum likelihood)",
+        choices=("auto", "cross_entropy", "mse", "mae", "huber"),
+    )
+    label_smoothing: float = _entry(
+        0.0, "move this share of the target probability evenly to all classes", low=0.0, high=0.5
+    )
+    class_weight: str = _entry(
+        "none", "balanced: weigh classes inversely to their frequency", choices=("none", "balanced")
+    )
+
+
+@dataclass(frozen=True)
+class StoppingRecipe:
+    """When to end, and which weights to keep."""
+
+    criterion: str = _entry(
+        "patience",
+        "patience: stop after so many epochs without improvement; none: run all epochs",
+        choices=("none", "patience"),
+    )
+    patience: int | Literal["auto"] = _entry("auto", "epochs without improvement before stopping", low=1, auto=True)
+    min_delta: float = _entry(0.0, "smallest decrease of the validation loss that counts as improvement", low=0.0)
+    restore_best: bool = _entry(True, "go back to the weights of the best validation loss")
+
+
+@dataclass(frozen=True)
+class EnsembleRecipe:
+    """Several networks, trained as one compiled population, whose predictions are averaged."""
+
+    members: int | Literal["auto"] = _entry("auto", "number of networks", low=1, high=10_000, auto=True)
+    calibrate: bool | Literal["auto"] = _entry(
+        "auto",
+        "fit one temperature on validation rows, so that probabilities mean what they say; auto: from 1000 rows",
+        auto=True,
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a network is trained: the whole of it can be written as TOML.
+
+    Entries that say ``"auto"`` are resolved from the size and kind of the problem; a run records the resolved recipe.
+    """
+
+    preset: str = _entry(
+        "default",
+        "default: today's best practice for tables; simple: one ReLU network, Adam, patience",
+        choices=("default", "simple"),
+    )
+    seed: int = _entry(0, "the same seed on the same machine gives the same result", low=0, high=2**32 - 1)
+    split: SplitRecipe = field(default_factory=SplitRecipe)
+    prepare: PrepareRecipe = field(default_factory=PrepareRecipe)
+    network: NetworkRecipe = field(default_factory=NetworkRecipe)
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
+    training: TrainingRecipe = field(default_factory=TrainingRecipe)
+    stopping: StoppingRecipe = field(default_factory=StoppingRecipe)
+    ensemble: EnsembleRecipe = field(default_factory=EnsembleRecipe)

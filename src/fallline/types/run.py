@@ -1,0 +1,172 @@
+"""Scores, progress, and the run itself."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fallline.types.diagnosis import Diagnosis
+from fallline.types.problem import Summary
+from fallline.types.recipe import Recipe
+from fallline.types.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+__all__ = ["HeldOut", "Outcome", "Progress", "Run", "Score"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure of merit on named rows, with its uncertainty.
+
+    Args:
+        metric: ``log_loss``, ``accuracy``, ``auc``, ``rmse``, ``mae``, ``r2``.
+        value: the figure.
+        low: lower end of the 95 % interval (bootstrap over rows), NaN when not computed.
+        high: upper end.
+        rows: on which rows: ``test`` (untouched), ``out_of_fold`` or ``validation``.
+        n: how many rows.
+        who: ``model`` or the baseline's name (``dummy``, ``linear``).
+        higher_is_better: direction.
+    """
+
+    metric: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    rows: str = "test"
+    n: int = 0
+    who: str = "model"
+    higher_is_better: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Targets and predictions on the rows that the scores were computed on (for calibration, confusion, residuals).
+
+    Args:
+        y: encoded targets as in `Problem.y`, for these rows.
+        prediction: regression (n,) or (n, k) in the target's units; binary (n,) probability of class 1; multiclass
+            (n, classes) probabilities; multilabel (n, k) probabilities.
+        rows: ``test`` or ``out_of_fold``.
+    """
+
+    y: np.ndarray
+    prediction: np.ndarray
+    rows: str = "test"
+
+
+Outcome = Literal["completed", "stopped_early", "diverged", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An event during training, for progress displays and stop requests.
+
+    Args:
+        epoch: epochs completed by the population.
+        epochs: the most it will run.
+        loss: mean training loss of the members still training.
+        val_loss: the same on validation rows; NaN without validation.
+        active: members still training.
+        members: members in all.
+        seconds: since the training began.
+        phase: ``prepare``, ``compile``, ``train``, ``score``, ``save``.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float = math.nan
+    val_loss: float = math.nan
+    active: int = 1
+    members: int = 1
+    seconds: float = 0.0
+    phase: str = "train"
+
+
+# Methods a person expects on a Run but that live in higher rooms; resolved when called, never at import.
+_RUN_VERBS = {
+    "predict": "fallline.train:predict",
+    "predict_proba": "fallline.train:predict_proba",
+    "save": "fallline.store:save_run",
+    "report": "fallline.report:write_report",
+}
+
+
+def _verb(name: str) -> Callable[..., Any]:
+    module, function = _RUN_VERBS[name].split(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One finished (or interrupted) training and everything known about it.
+
+    Args:
+        model: the trained Keras model. For runs made from tables it takes the raw matrix that
+            ``preparation.raw(frame)`` makes and returns probabilities or quantities in the target's units.
+        trace: what was seen.
+        outcome: how it ended.
+        recipe: the resolved recipe; None when a Keras model was trained with its own settings.
+        diagnosis: findings.
+        scores: the model's scores, then the baselines' on the same rows.
+        held_out: targets and predictions behind the scores.
+        summary: the data summary, for runs made from tables.
+        preparation: fitted `fallline.data.Preparation`, for runs made from tables; else None.
+        facts: plain JSON-able facts: ``name``, ``kind``, ``target_names``, ``classes``, ``n_rows``, ``notes``,
+            ``source``, ``fingerprint``, ``seconds``, ``members`` (per-member outcome, best epoch, best val_loss),
+            ``stopped_epoch``, ``best_epoch``, ``loss``, ``metrics``, ``temperature``, ``parameters``.
+        environment: versions, machine, seed, time: plain JSON-able.
+    """
+
+    model: Any
+    trace: Trace
+    outcome: Outcome
+    recipe: Recipe | None = None
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
+    scores: tuple[Score, ...] = ()
+    held_out: HeldOut | None = None
+    summary: Summary | None = None
+    preparation: Any = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch, one column per quantity (mean over members), index ``epoch`` from 1."""
+        import pandas as pd
+
+        curves = {name: self.trace.curve(name) for name in self.trace.quantities}
+        length = max((len(curve) for curve in curves.values()), default=0)
+        padded = {name: np.pad(c, (0, length - len(c)), constant_values=np.nan) for name, c in curves.items()}
+        return pd.DataFrame(padded, index=pd.RangeIndex(1, length + 1, name="epoch"))
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Predict for new rows: quantities in the target's units, or class labels."""
+        found: np.ndarray = _verb("predict")(self, x)
+        return found
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """Predict class probabilities, shape (n, classes), or (n, k) per label for multi-label problems."""
+        found: np.ndarray = _verb("predict_proba")(self, x)
+        return found
+
+    def save(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the run folder; refuse to replace an existing one unless asked."""
+        return _verb("save")(self, path, overwrite=overwrite)
+
+    def report(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the self-contained HTML report."""
+        return _verb("report")(self, path, overwrite=overwrite)
+
+    def with_(self, **changes: Any) -> Run:
+        """Return the same run with some fields replaced."""
+        return replace(self, **changes)
