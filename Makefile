@@ -2,6 +2,7 @@
 # make test    the tests (with the examples in the docstrings), in parallel
 # make lint    style, types and import layers
 # make bench   the benchmarks beside their peers (installs them: TensorFlow, PyTorch); BENCH="small wide" picks some
+# make docs    docs/catalogue.md from docs/catalogue.toml
 # make wheel   the wheel, in dist/
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BENCH_VENV ?= .venv-bench
 PYTEST_ARGS ?= -n auto
 BENCH ?=
 
-.PHONY: demo test lint bench wheel clean
+.PHONY: demo test lint bench docs wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -26,6 +27,9 @@ lint: $(VENV)/.installed-dev
 
 bench: $(BENCH_VENV)/.installed-bench
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
+
+docs: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m docs.catalogue
 
 wheel: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m build --wheel --no-isolation
