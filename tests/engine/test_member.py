@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.engine import DIVERGED, RUNNING, STOPPED, Rows, Schedule, Stopping
-from fallline.engine.member import end_epoch, evaluate, train_epoch
+from fallline.engine.member import end_epoch, evaluate, train_epoch, train_step
 from tests.engine import toy
 
 RATE = 0.05
@@ -165,3 +166,32 @@ def test_a_rough_beginning_never_becomes_best() -> None:
         state = end_epoch(Stopping(first_best=2), state, state, jnp.asarray(1.0), jnp.asarray(value))
     assert int(state.best_epoch) == 3
     assert int(state.outcome) == RUNNING
+
+
+def test_a_searching_update_gets_the_loss_of_its_batch_as_a_function() -> None:
+    plain, asked = toy.task(), []
+
+    def update(grads: Any, state: Any, params: Any, numbers: Any, rate: Any, *, objective: Any) -> Any:
+        asked.append(objective)
+        gain = objective.value - objective.loss(params)
+        return [p - gain for p in params], objective.cost(objective.outputs(params)) + objective.penalty(params)
+
+    searching = replace(
+        plain,
+        update=update,
+        searches=True,
+        outputs=lambda params, aux, numbers, x: toy.forward(params, x, jnp.tanh),
+        cost=lambda out, numbers, y, weight: jnp.mean(weight * (out - y) ** 2),
+        penalty=lambda params, aux, numbers, x: jnp.zeros(()),
+    )
+    params, x, y, weight = toy.weights(0), *toy.data()
+    rows, valid = np.array([3, 1, 3], np.int32), np.array([1.0, 1.0, 0.0], np.float32)
+    (moved, _, value), (loss, count) = train_step(
+        searching, {}, (x, y, weight), (params, np.zeros(()), np.zeros(())), rows, valid, jnp.ones(())
+    )
+    expected = toy.numpy_loss(params, x[[3, 1]], y[[3, 1]], weight[[3, 1]])
+    assert len(asked) == 1
+    assert count == 2
+    np.testing.assert_allclose([loss, value], expected, rtol=1e-5)
+    for old, new in zip(params, moved, strict=True):
+        np.testing.assert_allclose(old, new, atol=1e-6)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from fallline.types import Objective
 
 __all__ = [
     "DIVERGED",
@@ -57,6 +60,12 @@ class Task:
         coupled: True when the rows of a batch influence one another (batch normalisation), so that training batches
             must not be padded.
         exact: True when evaluation batches must not be padded either (metrics that know no weights).
+        searches: True when ``update`` looks at the loss beyond its gradient: it gets ``objective``, an
+            `fallline.types.Objective` of the step's batch, as a keyword. A gradient that it leaves unused is not
+            computed: the compiler drops it.
+        outputs: (params, aux, numbers, x) -> outputs in training mode; None: the loss cannot be taken apart.
+        cost: (outputs, numbers, y, weight) -> scalar; goes with ``outputs``.
+        penalty: (params, aux, numbers, x) -> scalar; goes with ``outputs``: loss = cost(outputs) + penalty.
     """
 
     loss: Callable[..., tuple[jax.Array, Tree]]
@@ -67,6 +76,10 @@ class Task:
     quantities: tuple[str, ...]
     coupled: bool = False
     exact: bool = False
+    searches: bool = False
+    outputs: Callable[..., Tree] | None = None
+    cost: Callable[..., jax.Array] | None = None
+    penalty: Callable[..., jax.Array] | None = None
 
 
 class MemberState(NamedTuple):
@@ -142,16 +155,45 @@ def _take(data: Tree, rows: jax.Array) -> Tree:
     return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data)
 
 
-def _gradient(
-    task: Task, numbers: Numbers, batch: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, valid: jax.Array
-) -> tuple[tuple[jax.Array, Tree], Tree]:
-    """Return ((loss, aux), gradients) of a batch (x, y, weight)."""
+class _Moved(NamedTuple):
+    """One step's result."""
+
+    params: Tree
+    aux: Tree
+    optimizer: Tree
+    loss: jax.Array
+    grads: Tree
+
+
+def _move(
+    task: Task,
+    numbers: Numbers,
+    batch: tuple[Tree, Tree, jax.Array],
+    carry: tuple[Tree, Tree, Tree],
+    valid: jax.Array,
+    rate: jax.Array,
+) -> _Moved:
+    """Do the step of a batch (x, y, weight)."""
+    params, aux, optimizer = carry
     x, y, weight = batch
     weight = weight * valid * (valid.shape[0] / jnp.sum(valid))
-    found: tuple[tuple[jax.Array, Tree], Tree] = jax.value_and_grad(task.loss, has_aux=True)(
-        params, aux, numbers, x, y, weight
+    (loss, after), grads = jax.value_and_grad(task.loss, has_aux=True)(params, aux, numbers, x, y, weight)
+    extra = {"objective": _objective(task, numbers, (x, y, weight), aux, loss)} if task.searches else {}
+    params, optimizer = task.update(grads, optimizer, params, numbers, rate, **extra)
+    return _Moved(params, after, optimizer, loss, grads)
+
+
+def _objective(task: Task, numbers: Numbers, batch: tuple[Tree, Tree, jax.Array], aux: Tree, value: Any) -> Objective:
+    x, y, weight = batch
+    outputs, cost, penalty = task.outputs, task.cost, task.penalty
+    whole = partial(Objective, value, lambda params: task.loss(params, aux, numbers, x, y, weight)[0])
+    if outputs is None or cost is None or penalty is None:
+        return whole()
+    return whole(
+        lambda params: outputs(params, aux, numbers, x),
+        lambda out: cost(out, numbers, y, weight),
+        lambda params: penalty(params, aux, numbers, x),
     )
-    return found
 
 
 def train_step(
@@ -164,10 +206,8 @@ def train_step(
     rate: jax.Array,
 ) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
     """Do one step; return the new (params, aux, optimizer), the loss, and how many rows it is a mean of."""
-    params, aux, optimizer = carry
-    (loss, aux), grads = _gradient(task, numbers, _take(data, rows), params, aux, valid)
-    params, optimizer = task.update(grads, optimizer, params, numbers, rate)
-    return (params, aux, optimizer), (loss, jnp.sum(valid))
+    moved = _move(task, numbers, _take(data, rows), carry, valid, rate)
+    return (moved.params, moved.aux, moved.optimizer), (moved.loss, jnp.sum(valid))
 
 
 class StepSeen(NamedTuple):
@@ -203,12 +243,10 @@ def inspect_step(
     def finite(tree: Tree) -> jax.Array:
         return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)])
 
-    params, aux, optimizer = carry
     batch = _take(data, rows)
-    (loss, aux), grads = _gradient(task, numbers, batch, params, aux, valid)
-    params, optimizer = task.update(grads, optimizer, params, numbers, rate)
-    seen = StepSeen(jnp.all(finite(batch)), jnp.isfinite(loss), finite(grads), finite(params))
-    return (params, aux, optimizer), seen
+    moved = _move(task, numbers, batch, carry, valid, rate)
+    seen = StepSeen(jnp.all(finite(batch)), jnp.isfinite(moved.loss), finite(moved.grads), finite(moved.params))
+    return (moved.params, moved.aux, moved.optimizer), seen
 
 
 def train_epoch(

@@ -25,13 +25,16 @@ class Optimizer:
 
     Args:
         init: (params) -> state.
-        update: (grads, state, params, numbers, rate) -> (params, state); ``rate`` is the schedule's factor.
+        update: (grads, state, params, numbers, rate) -> (params, state); ``rate`` is the schedule's factor. Where
+            ``searches`` is True it also takes the keyword ``objective``, an `fallline.types.Objective`.
         numbers: the names that it reads from ``numbers``.
+        searches: looks at the loss beyond its gradient (line searches, curvature, methods without a gradient).
     """
 
     init: Callable[[Tree], Tree]
     update: Callable[..., tuple[Tree, Tree]]
     numbers: tuple[str, ...]
+    searches: bool = False
 
 
 def _sgd(n: Numbers, nesterov: bool) -> optax.GradientTransformation:

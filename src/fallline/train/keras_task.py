@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -92,6 +92,20 @@ def keras_task(
         value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
         return value, aux
 
+    def parted(params: Tree, aux: Tree, x: Tree) -> tuple[Tree, Tree]:
+        mode = {"training": True} if model._call_has_training_arg else {}
+        out, _, losses = model.stateless_call(params, aux, x, return_losses=True, **mode)
+        return out, losses
+
+    def cost(out: Tree, numbers: Tree, y: Tree, weight: jax.Array) -> jax.Array:
+        # A loss per output has metrics of its own, whose states stay in here.
+        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, metrics, strict=True))):
+            found: jax.Array = model._compile_loss(y, out, weight if passed else None)
+        return found
+
+    def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
+        return sum((model._aggregate_additional_loss(one) for one in parted(params, aux, x)[1]), jnp.zeros(()))
+
     def begin() -> Tree:
         return (jnp.zeros(2), [jnp.asarray(v) for v in metrics])
 
@@ -122,6 +136,11 @@ def keras_task(
     params = [np.asarray(v.value) for v in model.trainable_variables]
     start = own if optimizer is None else jax.tree.map(np.asarray, optimizer.init([jnp.asarray(p) for p in params]))
     task = Task(loss, update, begin, observe, finish, ("loss", *names), coupled, exact=True)
+    if optimizer is not None and optimizer.searches:
+        task = replace(task, searches=True)
+        # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.
+        if type(model).compute_loss is keras.Model.compute_loss and model._compile_loss is not None:
+            task = replace(task, outputs=lambda p, aux, _, x: parted(p, aux, x)[0], cost=cost, penalty=penalty)
     return KerasTask(task, params, _seeded(model, seed), start, numbers)
 
 

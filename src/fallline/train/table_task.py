@@ -86,8 +86,17 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         params: Tree, aux: Tree, numbers: dict[str, jax.Array], x: Tree, y: Tree, weight: jax.Array
     ) -> tuple[jax.Array, Tree]:
         out, aux = model.stateless_call(params, aux, x, training=True)
-        value = jnp.mean(weight * smoothed(out, y))
+        value = cost(out, numbers, y, weight)
         return (value + _penalty(params, decayed, numbers, l1, l2) if l1 or l2 else value), aux
+
+    def outputs(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> Tree:
+        return model.stateless_call(params, aux, x, training=True)[0]
+
+    def cost(out: Tree, numbers: Tree, y: Tree, weight: jax.Array) -> jax.Array:
+        return jnp.mean(weight * smoothed(out, y))
+
+    def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
+        return _penalty(params, decayed, numbers, l1, l2)
 
     def begin() -> Tree:
         return jnp.zeros(3)
@@ -104,7 +113,19 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         return jnp.stack([means[0], jnp.sqrt(means[1])]) if regression else means
 
     coupled = recipe.network.normalization == "batch"
-    return Task(loss, optimizer.update, begin, observe, finish, ("loss", main_quantity(kind)), coupled)
+    return Task(
+        loss,
+        optimizer.update,
+        begin,
+        observe,
+        finish,
+        ("loss", main_quantity(kind)),
+        coupled,
+        searches=optimizer.searches,
+        outputs=outputs,
+        cost=cost,
+        penalty=penalty,
+    )
 
 
 def build_program(key: ProgramKey) -> TableProgram:

@@ -8,6 +8,7 @@ importing this module stays free and the rooms below never depend on those above
 from __future__ import annotations
 
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
+from fallline.types.objective import Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.recipe import (
     OPTIMIZER_NUMBERS,
@@ -39,6 +40,7 @@ __all__ = [
     "Finding",
     "HeldOut",
     "NetworkRecipe",
+    "Objective",
     "OptimizerRecipe",
     "Outcome",
     "PrepareRecipe",

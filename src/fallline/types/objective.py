@@ -1,0 +1,32 @@
+"""The loss of one batch as a function of the weights, for optimizers that look at more than its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Objective"]
+
+Tree = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """One batch's loss in training mode; every evaluation sees the same rows, states and random numbers.
+
+    Where the task can take its loss apart, ``loss(p) = cost(outputs(p)) + penalty(p)``; else these three are None.
+
+    Args:
+        value: () the loss at the weights before the step.
+        loss: (params) -> () the loss at other weights.
+        outputs: (params) -> the network's outputs, a tree of arrays (b, ...).
+        cost: (outputs) -> () their mean loss, convex in the outputs.
+        penalty: (params) -> () what is added for the weights themselves.
+    """
+
+    value: Any
+    loss: Callable[[Tree], Any]
+    outputs: Callable[[Tree], Tree] | None = None
+    cost: Callable[[Tree], Any] | None = None
+    penalty: Callable[[Tree], Any] | None = None
