@@ -19,7 +19,7 @@ from fallline.errors import DataError, RunFolderError
 
 if TYPE_CHECKING:
     from fallline.store import RunFolder
-    from fallline.types import Problem, Recipe, Run
+    from fallline.types import Problem, Progress, Recipe, Run
 
 __all__ = ["Job", "Source", "resumed", "work"]
 
@@ -211,6 +211,7 @@ def _opened(job: Job) -> Iterator[RunFolder]:
 
 def _withdraw(folder: RunFolder) -> None:
     """Remove a folder of ours that holds nothing but the intention, so that a mistake can be mended and tried again."""
+    from fallline.store import LiveWriter
     from fallline.store.manifest import MANIFEST_NAME
 
     with contextlib.suppress(OSError, RunFolderError):
@@ -218,6 +219,7 @@ def _withdraw(folder: RunFolder) -> None:
         if folder.manifest.checkpoint or "trace.parquet" in names:
             return
         folder.close()
+        LiveWriter(folder.path).remove()
         for name in (*names, MANIFEST_NAME):
             (folder.path / name).unlink(missing_ok=True)
         folder.path.rmdir()
@@ -225,7 +227,7 @@ def _withdraw(folder: RunFolder) -> None:
 
 def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: StopSignals) -> Run:
     from fallline.report import render
-    from fallline.store import environment, write_run, write_start
+    from fallline.store import LiveWriter, environment, write_run, write_start
     from fallline.train import train_problem
 
     command = job.command()
@@ -244,17 +246,25 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
         begin()
         folder.save_checkpoint(arrays, meta)
 
+    live = LiveWriter(folder.path, go_on=job.resume)
     if not folder.replaces:
         begin()
     state = folder.load_checkpoint() if job.resume else None
     with TrainingProgress(screen, stop) as progress:
-        run = train_problem(problem, job.recipe, on_progress=progress, checkpoint=checkpoint, resume=state)
+
+        def watched(event: Progress) -> bool:
+            if not folder.replaces:  # the older run is still the one that stands there
+                live.append(event)
+            return progress(event)
+
+        run = train_problem(problem, job.recipe, on_progress=watched, checkpoint=checkpoint, resume=state)
         run = run.with_(
             facts={**run.facts, "name": folder.path.name, COMMAND: command},
             environment=environment(seed=job.recipe.seed, fingerprint=problem.fingerprint),
         )
         begin()
         write_run(folder, run)
+        live.remove()
     _show_results(run, screen)
     folder.write(REPORT, render(run).encode("utf-8"))
     _show_places(job, run, folder.path, screen)

@@ -2,11 +2,14 @@
 
 from fallline.store.environment import environment
 from fallline.store.folder import RunFolder
+from fallline.store.live import Live, LiveWriter, read_live
 from fallline.store.model_file import load_model
 from fallline.store.record import load_run, save_run, write_run, write_start
 from fallline.store.runs import RunEntry, list_runs, next_name
 
 __all__ = [
+    "Live",
+    "LiveWriter",
     "RunEntry",
     "RunFolder",
     "environment",
@@ -14,6 +17,7 @@ __all__ = [
     "load_model",
     "load_run",
     "next_name",
+    "read_live",
     "save_run",
     "write_run",
     "write_start",

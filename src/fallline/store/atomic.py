@@ -114,8 +114,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_capped(path: Path, limit: int) -> bytes:
+def read_capped(path: Path, limit: int, *, start: int = 0) -> bytes:
     """Read a regular file that has at most ``limit`` bytes; links and pipes are refused.
+
+    Args:
+        path: the file.
+        limit: most bytes that it may have.
+        start: bytes to leave out at the beginning; a file that is shorter gives nothing.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -135,7 +140,7 @@ def read_capped(path: Path, limit: int) -> bytes:
         if found.st_size > limit:
             raise RunFolderError(f"{path} has {found.st_size:,} bytes; at most {limit:,} are allowed there.")
         parts: list[bytes] = []
-        total = 0
+        total = file.seek(start)
         while chunk := file.read(_READ_CHUNK):
             total += len(chunk)
             if total > limit:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fallline.errors import RunFolderError
 from fallline.store import atomic
+from fallline.store.live import LIVE_NAME
 from fallline.store.lock import LOCK_NAME, FolderLock
 from fallline.store.manifest import MANIFEST_NAME, STATUSES, Entry, Manifest, Status, check_name, read_manifest
 
@@ -365,7 +366,7 @@ class RunFolder:
         try:
             if not os.path.lexists(self.path):
                 return None
-            present = [n for n in os.listdir(self.path) if n != LOCK_NAME and not _is_temporary(n)]
+            present = [n for n in os.listdir(self.path) if n not in (LOCK_NAME, LIVE_NAME) and not _is_temporary(n)]
         except NotADirectoryError:
             raise RunFolderError(f"{self.path} is a file, not a folder. Choose another name for the run.") from None
         except OSError as error:

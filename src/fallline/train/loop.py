@@ -272,6 +272,7 @@ class _Session:
             members=self.population.members,
             seconds=seconds,
             phase=phase,
+            curves=_curves(self.seen[-1], self.population) if self.seen else {},
         )
         return bool(self.on_progress(event))
 
@@ -303,6 +304,15 @@ class _Session:
             running = np.asarray(state.outcome)[: self.population.members] == RUNNING
             self.interrupted = bool(running.any()) and self.done < self.plan.epochs
         return state, self.before + time.perf_counter() - began
+
+
+def _curves(seen: np.ndarray, population: Population) -> dict[str, tuple[float, ...]]:
+    """Return the means over the members of what (members, epochs, quantities) shows, where at least half have one."""
+    names = population.task.quantities
+    names = ("running_loss", *names, *(f"val_{name}" for name in names if population.validated))
+    count = (~np.isnan(seen)).sum(axis=0)
+    mean = np.where(2 * count >= len(seen), np.nansum(seen, axis=0, dtype=np.float64) / np.maximum(count, 1), np.nan)
+    return {name: tuple(mean[:, i].tolist()) for i, name in enumerate(names)}
 
 
 def _some(rows: np.ndarray, validating: int) -> np.ndarray:

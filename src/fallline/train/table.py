@@ -18,7 +18,7 @@ from fallline.train.loop import Checkpoint, Fitted, Member, OnProgress, Plan, fi
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import Prepared, prepare
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
-from fallline.train.trace import trace_of
+from fallline.train.trace import in_units, trace_of
 from fallline.types import HeldOut, Outcome, Problem, Progress, Recipe, Run, Score
 
 __all__ = ["train_problem"]
@@ -120,7 +120,7 @@ def train_problem(
         plan,
         data,
         *_begin(program, prepared.members),
-        on_progress=on_progress,
+        on_progress=(lambda event: on_progress(in_units(event, prepared))) if on_progress else None,
         checkpoint=checkpoint,
         resume=resume,
     )

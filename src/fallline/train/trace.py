@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fallline.optimize import rate_factors
 from fallline.train.loop import Fitted
-from fallline.types import Trace
+from fallline.types import Progress, Trace
 
-__all__ = ["make_trace", "trace_of"]
+__all__ = ["in_units", "make_trace", "trace_of"]
 
 
 def make_trace(seen: np.ndarray, names: tuple[str, ...], epochs: np.ndarray) -> Trace:
@@ -34,14 +35,24 @@ def make_trace(seen: np.ndarray, names: tuple[str, ...], epochs: np.ndarray) -> 
     )
 
 
+def _unit(name: str, prepared: Any) -> float:
+    """What a quantity is multiplied by to be in the target's units."""
+    scale = np.asarray(prepared.preparation.target_scale, float)
+    return float(scale.ravel()[0]) if name.endswith("rmse") and scale.size == 1 else 1.0
+
+
+def in_units(event: Progress, prepared: Any) -> Progress:
+    """Return a table's progress with the quantities of regression in the target's units."""
+    curves = {name: tuple(_unit(name, prepared) * v for v in curve) for name, curve in event.curves.items()}
+    return replace(event, curves=curves)
+
+
 def trace_of(fitted: Fitted, prepared: Any) -> Trace:
     """Build the trace of a table's population; quantities of regression are given in the target's units."""
     seen = fitted.seen.astype(np.float64)
     names = ("running_loss", *fitted.quantities, *(f"val_{name}" for name in fitted.quantities))
-    scale = np.asarray(prepared.preparation.target_scale, float)
     for i, name in enumerate(names):
-        if name.endswith("rmse") and scale.size == 1:
-            seen[:, :, i] *= float(scale.ravel()[0])
+        seen[:, :, i] *= _unit(name, prepared)
     o, training = prepared.recipe.optimizer, prepared.recipe.training
     last_steps = np.arange(1, seen.shape[1] + 1) * fitted.steps - 1
     factors = rate_factors(

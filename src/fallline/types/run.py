@@ -79,6 +79,8 @@ class Progress:
         members: members in all.
         seconds: since the training began.
         phase: ``prepare``, ``compile``, ``train``, ``score``, ``save``.
+        curves: quantity -> its mean over the members still training, one value for each epoch since the last event,
+            the last for ``epoch``; NaN where fewer than half of the members have a value.
     """
 
     epoch: int
@@ -89,6 +91,7 @@ class Progress:
     members: int = 1
     seconds: float = 0.0
     phase: str = "train"
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 # Methods a person expects on a Run but that live in higher rooms; resolved when called, never at import.
