@@ -282,3 +282,48 @@ def test_an_output_without_unicode_gets_ascii(
     assert not exited.value.code
     assert "* training 0.1" in raw.getvalue().decode("ascii")
     assert b"?" not in raw.getvalue()
+
+
+def test_a_fork_trains_the_same_table_with_a_changed_recipe(cli: Cli, table: Path, training: FakeTraining) -> None:
+    assert cli("train", "data.csv", "-t", "sold", "--leave-out", "town", "--name", "first", "hidden=[7]").code == 0
+    done = cli("train", "--fork", "runs/first", "seed=3", "--name", "second")
+    assert done.code == 0, done.err
+    assert training.calls[-1]["recipe"].network.hidden == (7,)
+    assert training.calls[-1]["recipe"].seed == 3
+    assert [c.name for c in training.calls[-1]["problem"].columns if c.kind == "left_out"] == ["town"]
+    Path("my.toml").write_text('preset = "simple"\n')
+    assert cli("train", "--fork", "runs/first", "--recipe", "my.toml", "--name", "third").code == 0
+    assert training.calls[-1]["recipe"] == default("simple")
+
+
+def test_a_fork_refuses_another_table_and_other_options(cli: Cli, table: Path, training: FakeTraining) -> None:
+    assert cli("train", "data.csv", "-t", "sold", "--name", "first").code == 0
+    refused = cli("train", "--fork", "runs/first", "-t", "price")
+    assert (refused.code, "cannot be combined with --target" in refused.err) == (2, True)
+    table.write_text(table.read_text() + "1,north,2,no\n")
+    changed = cli("train", "--fork", "runs/first")
+    assert (changed.code, "not the table that the run first was begun with" in changed.err) == (2, True)
+    assert len(training.calls) == 1
+
+
+def test_a_recipe_comes_through_standard_input(
+    cli: Cli, table: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"seed = 5\n")))
+    assert cli("train", "data.csv", "-t", "sold", "--recipe", "-").code == 0
+    assert training.calls[-1]["recipe"].seed == 5
+
+
+def test_the_curves_of_a_training_can_be_followed_and_are_gone_at_its_end(
+    cli: Cli, table: Path, training: FakeTraining
+) -> None:
+    from fallline.store import read_live
+
+    seen = []
+    training.before_epoch = lambda epoch: seen.append(read_live(Path("runs/one")))
+    assert cli("train", "data.csv", "-t", "sold", "--name", "one").code == 0
+    assert [live and live.epoch for live in seen] == [None, *range(1, 10)]
+    assert not list(Path("runs/one").glob(".fallline*"))

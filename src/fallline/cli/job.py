@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fallline.store import RunFolder
     from fallline.types import Problem, Progress, Recipe, Run
 
-__all__ = ["Job", "Source", "resumed", "work"]
+__all__ = ["COMMAND", "Job", "Source", "forked", "resumed", "work"]
 
 REPORT = "report.html"
 # The key in a run's facts under which the command line keeps what resuming needs.
@@ -93,7 +93,8 @@ class Job:
         root: the folder of runs.
         name: the run folder's name in it; None: made from the table's name and the first free number.
         overwrite: replace the run that lies there.
-        fingerprint: for a resumed run: that of the data it was begun with.
+        fingerprint: for a resumed or forked run: that of the data it was begun with.
+        origin: the name of the run that the fingerprint is from.
         resume: go on from the last checkpoint.
     """
 
@@ -103,6 +104,7 @@ class Job:
     name: str | None = None
     overwrite: bool = False
     fingerprint: str = ""
+    origin: str = ""
     resume: bool = False
 
     def command(self) -> dict[str, Any]:
@@ -127,34 +129,60 @@ def resumed(folder: Path, data: str | None = None) -> Job:
         RunFolderError: the folder is damaged or foreign, its training has ended, or was not begun by this version of
             the command line.
     """
-    from fallline.recipe import from_mapping
     from fallline.store import RunFolder
-    from fallline.store.plain import loads
 
     opened = RunFolder.open(folder)
     if opened.status == "finished":
         raise RunFolderError(f"The training of {folder} has ended: nothing is left to resume. Train a new run instead.")
     if "run.json" not in opened.names:
         raise RunFolderError(f"{folder} was stopped before anything was saved. Give the first command again.")
-    try:
-        facts = loads(opened.read("run.json"))["facts"]
-        command = facts[COMMAND]
-        source = _source(command["source"])
-        recipe, version = from_mapping(command["recipe"]), str(command["version"])
-        fingerprint = str(facts["fingerprint"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(
-            f"{folder} was not begun by `fallline train`, or by another version: its run.json does not say how to go "
-            f"on ({type(error).__name__}: {error})."
-        ) from error
+    source, recipe, fingerprint, version = _first_command(opened, "go on")
     if version != __version__:
         raise RunFolderError(
             f"{folder} was begun by fallline {version}, and this is {__version__}: the result would not be that of an "
             f"uninterrupted training. Install fallline {version} to go on, or train again."
         )
     if data is not None:
-        source = Source(**{**asdict(source), "data": data})
-    return Job(source, recipe, folder.parent, folder.name, fingerprint=fingerprint, resume=True)
+        source = replace(source, data=data)
+    name = folder.name
+    return Job(source, recipe, folder.parent, name, fingerprint=fingerprint, origin=name, resume=True)
+
+
+def forked(folder: Path, root: Path, *, recipe: Recipe | None = None, data: str | None = None) -> Job:
+    """Return the job of a new run on the table of another.
+
+    Args:
+        folder: the other run's folder; it is only read.
+        root: the folder of runs.
+        recipe: the new run's; None: the other run's, as it was given.
+        data: where the table lies now; None: where it lay. Its content must be the same.
+
+    Raises:
+        RunFolderError: the folder is damaged or foreign, or was not begun by the command line.
+    """
+    from fallline.store import RunFolder
+
+    source, old, fingerprint, _ = _first_command(RunFolder.open(folder), "train it again")
+    if data is not None:
+        source = replace(source, data=data)
+    return Job(source, recipe or old, root, fingerprint=fingerprint, origin=folder.name)
+
+
+def _first_command(opened: RunFolder, what: str) -> tuple[Source, Recipe, str, str]:
+    """Return the source, the recipe, the table's fingerprint and fallline's version that a run was begun with."""
+    from fallline.recipe import from_mapping
+    from fallline.store.plain import loads
+
+    try:
+        facts = loads(opened.read("run.json"))["facts"]
+        command = facts[COMMAND]
+        recipe = from_mapping(command["recipe"])
+        return _source(command["source"]), recipe, str(facts["fingerprint"]), str(command["version"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{opened.path} was not begun by `fallline train`, or by another version: its run.json does not say how "
+            f"to {what} ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _source(given: Mapping[str, Any]) -> Source:
@@ -176,8 +204,9 @@ def work(job: Job, screen: Screen) -> Run:
         show_problem(screen, problem)
         if job.fingerprint and problem.fingerprint != job.fingerprint:
             raise DataError(
-                f"{job.source.data} is not the table that the run {job.name} was begun with: its content has changed. "
-                "Restore it, say where it lies now (fallline train DATA --resume RUN), or train a new run."
+                f"{job.source.data} is not the table that the run {job.origin} was begun with: its content has "
+                f"changed. Restore it, say where it lies now (fallline train DATA --{'resume' if job.resume else 'fork'} "
+                "RUN), or train a new run."
             )
         stop.leave_if_asked()
         with _opened(job) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,14 @@ PRESETS = ("default", "simple")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
 @click.option("--kind", type=click.Choice(KINDS), help="The kind of problem.  [default: found out from the target]")
-@click.option("--recipe", "recipe_file", metavar="FILE", help="A recipe as TOML; `fallline recipe` prints one.")
+@click.option("--recipe", "recipe_file", metavar="FILE", help="A recipe as TOML; `fallline recipe` prints one. -: standard input.")
 @click.option("--preset", type=click.Choice(PRESETS), help="The recipe to start from.  [default: default]")
 @click.option("--seed", type=int, metavar="N", help="Short for seed=N.")
 @click.option("--name", metavar="NAME", help="Name of the run folder.  [default: the file's name and a number]")
 @runs_dir
 @click.option("--overwrite", is_flag=True, help="Replace the run of that name.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was stopped or killed.")
+@click.option("--fork", metavar="RUN", help="A new run on the table of RUN, with its recipe changed.")
 @click.option("--leave-out", multiple=True, metavar="COLUMN", help="A column not to use; again for several.")
 @click.option("--group", metavar="COLUMN", help="Rows with equal values stay together; short for split.group=COLUMN.")
 @click.option("--time", metavar="COLUMN", help="Train on the past, test on the latest; short for split.time=COLUMN.")
@@ -52,6 +54,7 @@ def command(
     fallline train houses.csv --target price
     fallline train houses.csv -t price network.hidden=[256,256] learning_rate=0.01
     fallline train --resume runs/houses-1
+    fallline train --fork runs/houses-1 seed=1
 
     Ctrl-C saves what was learned and says how to go on.
     """
@@ -62,26 +65,48 @@ def command(
         assignments, data = (data, *assignments), None
     screen = Screen(quiet=quiet, as_json=as_json)
     if resume is not None:
-        _refuse_changes(assignments, options)
+        _refuse_changes("--resume", (*_given(options), *assignments), "the table, the options and the recipe")
         work(resumed(Path(resume), data), screen)
         return
     work(_new(data, assignments, options), screen)
 
 
-def _refuse_changes(assignments: tuple[str, ...], options: dict[str, Any]) -> None:
-    given = [f"--{name.replace('_file', '').replace('_', '-')}" for name, value in options.items()
-             if value not in (None, (), False) and name != "runs_dir"]  # fmt: skip
-    if given or assignments:
+def _given(options: dict[str, Any], but: tuple[str, ...] = ()) -> list[str]:
+    """Return the options that were given, as they are written."""
+    return [f"--{name.replace('_file', '').replace('_', '-')}" for name, value in options.items()
+            if value not in (None, (), False) and name not in ("runs_dir", *but)]  # fmt: skip
+
+
+def _refuse_changes(option: str, given: tuple[str, ...], kept: str) -> None:
+    if given:
         raise InputError(
-            f"--resume goes on with the table, the options and the recipe of the run; it cannot be combined with "
-            f"{', '.join([*given, *assignments])}. Train a new run to change them."
+            f"{option} goes on with {kept} of the run; it cannot be combined with {', '.join(given)}. "
+            "Train a new run to change them."
         )
+
+
+# What may differ between a run and its fork: the recipe, and the name.
+_OF_A_FORK = ("fork", "recipe_file", "preset", "seed", "group", "time", "name", "overwrite")
+
+
+def _fork(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]) -> Job:
+    from fallline.cli.job import forked
+    from fallline.recipe import override
+
+    _refuse_changes("--fork", tuple(_given(options, _OF_A_FORK)), "the table and its options")
+    name, root = _name(options), Path(options["runs_dir"])
+    new = None if options["recipe_file"] is None and options["preset"] is None else _recipe((), options)
+    job = forked(Path(options["fork"]), root, recipe=new, data=data)
+    changed = override(job.recipe, [*assignments, *_short(options)])
+    return replace(job, recipe=changed, name=name, overwrite=options["overwrite"])
 
 
 def _new(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]) -> Job:
     """Make the job of a new run; everything that can be wrong without reading the table is said first."""
     from fallline.cli.job import Job, Source
 
+    if options["fork"] is not None:
+        return _fork(data, assignments, options)
     if data is None:
         raise InputError("No table is given: name a file, for example `fallline train data.csv --target price`.")
     source = Source(
@@ -89,9 +114,7 @@ def _new(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]
         delimiter=options["delimiter"], encoding=options["encoding"], decimal=options["decimal"],
     )  # fmt: skip
     recipe = _recipe(assignments, options)
-    if options["name"] is None and options["overwrite"]:
-        raise InputError("--overwrite replaces the run that --name says; give the --name, too.")
-    return Job(source, recipe, Path(options["runs_dir"]), _check_name(options["name"]), overwrite=options["overwrite"])
+    return Job(source, recipe, Path(options["runs_dir"]), _name(options), overwrite=options["overwrite"])
 
 
 def _recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:
@@ -100,13 +123,19 @@ def _recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:
     if options["recipe_file"] is not None:
         if options["preset"] is not None:
             raise InputError('Both --recipe and --preset are given; write preset = "..." into the recipe instead.')
-        recipe = from_toml(_text(Path(options["recipe_file"])))
+        given = options["recipe_file"]
+        recipe = from_toml(click.get_text_stream("stdin", "utf-8").read() if given == "-" else _text(Path(given)))
     else:
         recipe = default(options["preset"] or "default")
+    return override(recipe, [*assignments, *_short(options)])
+
+
+def _short(options: dict[str, Any]) -> list[str]:
+    """Return the entries of the recipe that have an option of their own, as assignments."""
     short = [] if options["seed"] is None else [f"seed={options['seed']}"]
     for key, column in (("group", options["group"]), ("time", options["time"])):
         short += [] if column is None else [f"split.{key}={json.dumps(column, ensure_ascii=False)}"]
-    return override(recipe, [*assignments, *short])
+    return short
 
 
 def _text(path: Path) -> str:
@@ -120,8 +149,12 @@ def _text(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def _check_name(name: str | None) -> str | None:
+def _name(options: dict[str, Any]) -> str | None:
+    """Return the name that the run folder is to have, None when it is to be made up."""
+    name: str | None = options["name"]
     if name is None:
+        if options["overwrite"]:
+            raise InputError("--overwrite replaces the run that --name says; give the --name, too.")
         return None
     if Path(name).name != name or name in ("", "..") or name.startswith(".") or "\\" in name or not name.isprintable():
         raise InputError(f"{name!r} is no name of a run: give one folder's name; --runs-dir says where it lies.")
