@@ -75,11 +75,10 @@ def trace_from_parquet(data: bytes, what: str = "trace.parquet") -> Trace:
             raise RunFolderError(f"{what} is not a trace: it has empty cells.")
     except (pa.ArrowException, OSError) as error:
         raise RunFolderError(f"Cannot read {what}: {error}. It is damaged, or was not written by fallline.") from error
-    return Trace(
-        **{
-            name: np.array(table[name].to_pylist(), object)
-            if name in ("layer", "quantity")
-            else table[name].to_numpy().copy()
-            for name in schema.names
-        }
-    )
+    columns = {
+        name: np.array(table[name].to_pylist(), object)
+        if name in ("layer", "quantity")
+        else table[name].to_numpy().copy()
+        for name in schema.names
+    }
+    return Trace.from_columns(columns)

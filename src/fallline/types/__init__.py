@@ -8,6 +8,7 @@ importing this module stays free and the rooms below never depend on those above
 from __future__ import annotations
 
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
+from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.objective import Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.recipe import (
@@ -28,6 +29,8 @@ from fallline.types.trace import Trace
 __all__ = [
     "COLUMN_KINDS",
     "FAMILIES",
+    "LAYER_STATISTICS",
+    "NETWORK_STATISTICS",
     "OPTIMIZER_NUMBERS",
     "PROBLEM_KINDS",
     "SCHEDULE_NUMBERS",
@@ -39,6 +42,7 @@ __all__ = [
     "Family",
     "Finding",
     "HeldOut",
+    "Inside",
     "NetworkRecipe",
     "Objective",
     "OptimizerRecipe",

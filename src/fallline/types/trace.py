@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from fallline.types.inside import Inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ class Trace:
         quantity: (r,) object: ``loss`` and ``val_loss`` (evaluation mode), ``running_loss`` (mean over the epoch's
             steps, training mode), ``accuracy``, ``val_accuracy``, ``rmse`` ..., ``learning_rate``.
         value: (r,) float64.
+        inside: what happened in the layers; None where nobody looked.
     """
 
     member: np.ndarray
@@ -33,6 +36,7 @@ class Trace:
     layer: np.ndarray
     quantity: np.ndarray
     value: np.ndarray
+    inside: Inside | None = None
 
     @staticmethod
     def from_columns(rows: Mapping[str, Sequence[Any] | np.ndarray]) -> Trace:
@@ -101,4 +105,4 @@ class Trace:
         """Return the trace as a pandas frame with the columns member, epoch, layer, quantity, value."""
         import pandas as pd
 
-        return pd.DataFrame({f.name: getattr(self, f.name) for f in fields(self)})
+        return pd.DataFrame({name: getattr(self, name) for name in ("member", "epoch", "layer", "quantity", "value")})
