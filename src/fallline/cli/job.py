@@ -203,10 +203,10 @@ def work(job: Job, screen: Screen) -> Run:
         screen.event("read", **_described(problem))
         show_problem(screen, problem)
         if job.fingerprint and problem.fingerprint != job.fingerprint:
+            option = "--resume" if job.resume else "--fork"
             raise DataError(
                 f"{job.source.data} is not the table that the run {job.origin} was begun with: its content has "
-                f"changed. Restore it, say where it lies now (fallline train DATA --{'resume' if job.resume else 'fork'} "
-                "RUN), or train a new run."
+                f"changed. Restore it, say where it lies now (fallline train DATA {option} RUN), or train a new run."
             )
         stop.leave_if_asked()
         with _opened(job) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ PRESETS = ("default", "simple")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
 @click.option("--kind", type=click.Choice(KINDS), help="The kind of problem.  [default: found out from the target]")
-@click.option("--recipe", "recipe_file", metavar="FILE", help="A recipe as TOML; `fallline recipe` prints one. -: standard input.")
+@click.option("--recipe", "recipe_file", metavar="FILE", help="A TOML file (`fallline recipe` prints one); -: stdin.")
 @click.option("--preset", type=click.Choice(PRESETS), help="The recipe to start from.  [default: default]")
 @click.option("--seed", type=int, metavar="N", help="Short for seed=N.")
 @click.option("--name", metavar="NAME", help="Name of the run folder.  [default: the file's name and a number]")
@@ -124,7 +125,7 @@ def _recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:
         if options["preset"] is not None:
             raise InputError('Both --recipe and --preset are given; write preset = "..." into the recipe instead.')
         given = options["recipe_file"]
-        recipe = from_toml(click.get_text_stream("stdin", "utf-8").read() if given == "-" else _text(Path(given)))
+        recipe = from_toml(_text(Path(given)) if given != "-" else sys.stdin.buffer.read().decode("utf-8", "replace"))
     else:
         recipe = default(options["preset"] or "default")
     return override(recipe, [*assignments, *_short(options)])
