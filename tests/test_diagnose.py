@@ -218,6 +218,11 @@ def test_what_a_run_knows_reaches_its_rule(changes: dict[str, Any], symptom: str
     assert warned(diagnose(_run(**changes))) == ([symptom] if symptom else [])
 
 
+def test_what_watched_a_run_is_diagnosed_as_the_run() -> None:
+    run = _run(({"loss": [0.7, np.nan]},))
+    assert diagnose(SimpleNamespace(run=run)) == diagnose(run)
+
+
 def test_a_run_that_knows_little_is_not_examined_rather_than_healthy() -> None:
     result = diagnose(Run(model=None, trace=trace({"loss": decay(0.7, 0.1, 40, 5)}), outcome="completed"))
     assert not result.findings

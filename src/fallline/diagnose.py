@@ -31,6 +31,7 @@ from fallline.rules._from_model import (
     model_statistics,
     optimizer_statistics,
 )
+from fallline.rules._from_tensorboard import curves_from_tensorboard, is_tensorboard
 from fallline.rules._statistics import canonical_loss, constant_prediction_loss
 from fallline.types import SEVERITIES, Diagnosis, Finding, Run, Trace
 
@@ -117,7 +118,8 @@ def diagnose(what: Any, *, known: Mapping[str, Any] | None = None) -> Diagnosis:
 
     Args:
         what: a `Run`; a `Trace`; a Keras ``History``; a mapping or a pandas frame of learning curves (``loss``,
-            ``val_loss``, ``accuracy`` ..., one value per epoch); or the path of a CSV file of them.
+            ``val_loss``, ``accuracy`` ..., one value per epoch); the path of a CSV file of them or of a folder of
+            TensorBoard logs; or what `fallline.watch` watched with.
         known: further statistics by name (`fallline.rules.STATISTICS`), e.g. ``{"n_validation": 200}``; they take
             precedence over what is found in ``what``.
 
@@ -245,7 +247,9 @@ def _gather(what: Any) -> dict[str, Any]:
     if isinstance(what, Trace):
         return trace_statistics(what)
     if isinstance(what, (str, Path)):
-        return curve_statistics(curves_from_csv(Path(what)), running=True)
+        return curve_statistics(_curves_of_path(Path(what)), running=True)
+    if isinstance(getattr(what, "run", None), Run):  # a watcher from `fallline.watch`
+        return _from_run(what.run)
     history = getattr(what, "history", None)
     if isinstance(history, Mapping):
         return _from_history(what, history)
@@ -256,7 +260,18 @@ def _gather(what: Any) -> dict[str, Any]:
         return curve_statistics(curves_from_columns(columns), running="running_loss" not in columns)
     raise InputError(
         f"diagnose cannot read a {type(what).__name__}. Give a Run, a Trace, a Keras History, a mapping or frame of "
-        "learning curves, or the path of a CSV file."
+        "learning curves, or the path of a CSV file or of a folder of TensorBoard logs."
+    )
+
+
+def _curves_of_path(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_dir():
+        return curves_from_csv(path)
+    if is_tensorboard(path):
+        return curves_from_tensorboard(path)
+    raise InputError(
+        f"There are no TensorBoard event files in the folder {str(path)!r}. Give the folder of one run's logs, a CSV "
+        "file with one row per epoch, or for a run folder of fallline's: fallline.diagnose(fallline.load(folder))."
     )
 
 

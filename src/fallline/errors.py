@@ -7,16 +7,20 @@ The command line prints the message alone; a traceback is for our mistakes, neve
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 __all__ = [
     "BackendError",
     "DataError",
     "FalllineError",
     "InputError",
+    "MissingPackageError",
     "RecipeError",
     "RunFolderError",
     "nearest",
+    "optional",
 ]
 
 
@@ -56,6 +60,36 @@ class RunFolderError(FalllineError):
 
 class BackendError(FalllineError, RuntimeError):
     """Keras runs on another backend than JAX, or a device cannot do what was asked."""
+
+
+class MissingPackageError(FalllineError, ImportError):
+    """An optional package is needed for this and is not installed; the message says how to install it."""
+
+
+def optional(module: str, extra: str, what: str) -> Any:
+    """Import and return a module that an optional extra of fallline brings.
+
+    Args:
+        module: its full name.
+        extra: the extra's name in ``pip install 'fallline[extra]'``.
+        what: what needs it, as the beginning of a sentence.
+
+    Raises:
+        MissingPackageError: it is not installed.
+
+    >>> optional("no_such_package", "torch", "Watching a PyTorch loop")
+    Traceback (most recent call last):
+        ...
+    fallline.errors.MissingPackageError: Watching a PyTorch loop needs the package no_such_package, which is ...
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        package = (missing.name or module).partition(".")[0]
+        raise MissingPackageError(
+            f"{what} needs the package {package}, which is not installed. "
+            f"Install it with: pip install 'fallline[{extra}]'"
+        ) from None
 
 
 def nearest(given: str, allowed: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "Train a network on a table and explain the result.",
     "predict": "Predict the rows of a new table with a trained run.",
     "runs": "List the runs in a folder.",
+    "diagnose": "Say what is wrong with a training, from a run folder, a CSV of curves or TensorBoard logs.",
     "report": "Write a run's HTML report again.",
     "recipe": "Print a preset recipe as commented TOML.",
     "rules": "List the symptoms that the diagnosis looks for.",

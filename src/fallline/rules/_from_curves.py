@@ -12,9 +12,18 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import DataError, InputError
+from fallline.rules._from_steps import curves_by_step
 from fallline.types import Trace
 
-__all__ = ["curve_statistics", "curves_from_columns", "curves_from_csv", "keep", "trace_statistics"]
+__all__ = [
+    "ALIASES",
+    "curve_statistics",
+    "curves_from_columns",
+    "curves_from_csv",
+    "keep",
+    "plain_name",
+    "trace_statistics",
+]
 
 CURVES = ("loss", "val_loss", "running_loss", "accuracy", "val_accuracy", "learning_rate")
 
@@ -25,6 +34,7 @@ _HELD = ("val_", "valid_", "validation_", "dev_", "eval_", "test_")
 _ACCURACIES = ("accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 _RATES = ("learning_rate", "lr", "lr_adam", "lr_sgd")
 _EPOCHS = ("epoch", "epochs")
+_STEPS = ("step", "steps", "global_step", "iteration", "iterations", "iter")
 
 
 def _aliases() -> dict[str, str]:
@@ -34,22 +44,17 @@ def _aliases() -> dict[str, str]:
             table[f"{prefix}loss"] = table[f"{prefix}loss_epoch"] = f"{ours}loss"
             for accuracy in _ACCURACIES:
                 table[f"{prefix}{accuracy}"] = table[f"{prefix}{accuracy}_epoch"] = f"{ours}accuracy"
-    for words, ours in (
-        ("loss_train", "loss"),
-        ("loss_training", "loss"),
-        ("loss_val", "val_loss"),
-        ("loss_valid", "val_loss"),
-        ("loss_validation", "val_loss"),
-        ("loss_test", "val_loss"),
-    ):
-        table[words] = ours
+    for quantity, ours in (("loss", "loss"), ("accuracy", "accuracy"), ("acc", "accuracy")):
+        table |= dict.fromkeys((f"{quantity}_train", f"{quantity}_training"), ours)
+        table |= {f"{quantity}_{held}".rstrip("_"): f"val_{ours}" for held in _HELD}
     return table
 
 
 ALIASES: Mapping[str, str] = _aliases()
 
 
-def _plain(name: Any) -> str:
+def plain_name(name: Any) -> str:
+    """Return a column's name in lower case, other characters than letters and digits as single underscores."""
     return re.sub(r"[^a-z0-9]+", "_", str(name).strip().lower()).strip("_")
 
 
@@ -72,17 +77,21 @@ def curves_from_columns(columns: Mapping[Any, Any]) -> dict[str, np.ndarray]:
     """Return the known curves among named columns, each (epochs,), ordered by an epoch column if there is one.
 
     A validation curve that was recorded every k-th epoch (Keras' ``validation_freq``) is put at those epochs;
-    rows that share an epoch (PyTorch Lightning logs training and validation on different rows) are joined.
+    rows that share an epoch (PyTorch Lightning logs training and validation on different rows) are joined. Where there
+    is a column of steps alone, see `curves_by_step`.
 
     Raises:
         InputError: no column is a training loss, or a value is not a number.
     """
     found: dict[str, np.ndarray] = {}
     epoch: np.ndarray | None = None
+    step: np.ndarray | None = None
     for name, values in columns.items():
-        key = _plain(name)
+        key = plain_name(name)
         if key in _EPOCHS:
             epoch = _numbers(values, str(name))
+        elif key in _STEPS:
+            step = _numbers(values, str(name))
         elif key in ALIASES and ALIASES[key] not in found:
             ours = ALIASES[key]
             found[ours] = _numbers(values if ours.startswith("val_") else _without_tail(values), str(name))
@@ -94,6 +103,8 @@ def curves_from_columns(columns: Mapping[Any, Any]) -> dict[str, np.ndarray]:
     length = max(len(curve) for name, curve in found.items() if not name.startswith("val_"))
     if epoch is not None and len(epoch) >= length and np.isfinite(epoch).all():
         return {name: _by_epoch(curve, epoch[: len(curve)]) for name, curve in found.items()}
+    if epoch is None and step is not None and len(step) >= length and np.isfinite(step).all():
+        return curves_by_step({name: _points(curve, step) for name, curve in found.items()})
     return {name: _spread(curve, length) for name, curve in found.items()}
 
 
@@ -105,6 +116,12 @@ def _by_epoch(curve: np.ndarray, epoch: np.ndarray) -> np.ndarray:
         if not math.isnan(value) or math.isnan(out[where]):
             out[where] = value
     return out
+
+
+def _points(curve: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps and values of a curve without its gaps; a NaN where other columns have gaps counts as one."""
+    there = ~np.isnan(curve)
+    return step[: len(curve)][there], curve[there]
 
 
 def _spread(curve: np.ndarray, length: int) -> np.ndarray:
@@ -137,7 +154,8 @@ def curves_from_csv(path: Path) -> dict[str, np.ndarray]:
     if len(rows) < 2:
         raise DataError(f"{str(path)!r} has no rows below its header. One row per epoch is needed.")
     names = [cell.strip() for cell in rows[0]]
-    known = [i for i, name in enumerate(names) if _plain(name) in ALIASES or _plain(name) in _EPOCHS]
+    counters = (*_EPOCHS, *_STEPS)
+    known = [i for i, name in enumerate(names) if plain_name(name) in ALIASES or plain_name(name) in counters]
     decimal_comma = delimiter != ","
 
     def cell(row: list[str], i: int) -> str | None:
@@ -145,7 +163,7 @@ def curves_from_csv(path: Path) -> dict[str, np.ndarray]:
         return (value.replace(",", ".") if decimal_comma else value) or None
 
     columns = {names[i]: [cell(row, i) for row in rows[1:]] for i in known}
-    if all(_plain(name) in _EPOCHS for name in columns):
+    if all(plain_name(name) in counters for name in columns):
         raise InputError(
             f"{str(path)!r} has the columns {', '.join(map(repr, names))}; none of them is a learning curve. Name the "
             "training loss 'loss' or 'train_loss' (and the validation loss 'val_loss')."
