@@ -70,9 +70,10 @@ def weights(seed: int) -> list[np.ndarray]:
     return [rng.normal(size=s).astype(np.float32) for s in ((2, HIDDEN), (HIDDEN,), (HIDDEN,), ())]
 
 
-def begin(seeds: Sequence[int], keep_best: bool = True) -> MemberState:
+def begin(seeds: Sequence[int], stopping: Stopping | None = None) -> MemberState:
     params = [np.stack(tensors) for tensors in zip(*(weights(s) for s in seeds), strict=True)]
-    return start_state(params, [np.zeros(len(seeds), np.float32)], np.zeros(len(seeds), np.int32), keep_best=keep_best)
+    aux, optimizer = [np.zeros(len(seeds), np.float32)], np.zeros(len(seeds), np.int32)
+    return start_state(params, aux, optimizer, stopping or Stopping())
 
 
 def orders(seeds: Sequence[int], rows: np.ndarray, epochs: int, batch: int) -> Schedule:
@@ -116,7 +117,7 @@ def train(
     """Train members on rows 0-15 and validate on 16-23; return the host's copies of the state and of what was seen."""
     p, capacity = len(seeds), max(chunks)
     program = population(p, stopping or Stopping(), devices)
-    placed = program.place_state(begin(seeds, keep_best=program.stopping.keep_best))
+    placed = program.place_state(begin(seeds, program.stopping))
     shared = program.place(data(), shared=True)
     numbers = program.place({"learning_rate": np.asarray(rates or [0.1] * p, np.float32)})
     on_train, on_val = program.place(rows_for(p, np.arange(16))), program.place(rows_for(p, np.arange(16, 24)))

@@ -11,19 +11,21 @@ from fallline.engine.member import (
     Rows,
     Schedule,
     StepSeen,
-    Stopping,
     Task,
     inspect_step,
     start_state,
+    used_weights,
 )
 from fallline.engine.population import Population
 from fallline.engine.stepwise import Stepwise
+from fallline.engine.stopping import Pace, Stopping
 
 __all__ = [
     "DIVERGED",
     "RUNNING",
     "STOPPED",
     "MemberState",
+    "Pace",
     "Population",
     "Rows",
     "Schedule",
@@ -35,4 +37,5 @@ __all__ = [
     "inspect_step",
     "member_devices",
     "start_state",
+    "used_weights",
 ]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fallline.engine.stopping import Curve, Pace, Stopping, begin_curve, begin_pace, pace, should_stop
 from fallline.types import Objective
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "Rows",
     "Schedule",
     "StepSeen",
-    "Stopping",
     "Task",
     "after_steps",
     "end_epoch",
@@ -34,6 +34,7 @@ __all__ = [
     "start_state",
     "train_epoch",
     "train_step",
+    "used_weights",
 ]
 
 Tree = Any  # a pytree of arrays
@@ -60,6 +61,8 @@ class Task:
         coupled: True when the rows of a batch influence one another (batch normalisation), so that training batches
             must not be padded.
         exact: True when evaluation batches must not be padded either (metrics that know no weights).
+        used: (params, optimizer_state) -> the weights that are evaluated, kept and handed out; None: the parameters
+            themselves. An averaging optimizer keeps them in its state.
         searches: True when ``update`` looks at the loss beyond its gradient: it gets ``objective``, an
             `fallline.types.Objective` of the step's batch, as a keyword. A gradient that it leaves unused is not
             computed: the compiler drops it.
@@ -76,6 +79,7 @@ class Task:
     quantities: tuple[str, ...]
     coupled: bool = False
     exact: bool = False
+    used: Callable[[Tree, Tree], Tree] | None = None
     searches: bool = False
     outputs: Callable[..., Tree] | None = None
     cost: Callable[..., jax.Array] | None = None
@@ -99,6 +103,8 @@ class MemberState(NamedTuple):
     epoch: Array  # () int32, completed epochs
     outcome: Array  # () int32, RUNNING, STOPPED or DIVERGED
     bad_step: Array  # () int32, first step of the epoch with a loss that is not finite; -1: none
+    curve: Curve | tuple[()] = ()  # what the stopping criterion remembers, where it needs more than `wait`
+    pace: Pace | tuple[()] = ()  # the member's own factor on the rate, where something lowers it
 
 
 class Schedule(NamedTuple):
@@ -114,24 +120,7 @@ class Schedule(NamedTuple):
     rest_rate: Array  # (e,) float32
 
 
-@dataclass(frozen=True)
-class Stopping:
-    """Early stopping by patience, as Keras' EarlyStopping defines it.
-
-    Args:
-        patience: epochs without improvement before the member stops; 0: never stop.
-        min_delta: the smallest decrease that counts.
-        keep_best: keep the weights of the lowest loss.
-        first_best: epochs before this one never become best (a schedule's rough beginning).
-    """
-
-    patience: int = 0
-    min_delta: float = 0.0
-    keep_best: bool = True
-    first_best: int = 1
-
-
-def start_state(params: Tree, aux: Tree, optimizer: Tree, *, keep_best: bool) -> MemberState:
+def start_state(params: Tree, aux: Tree, optimizer: Tree, stopping: Stopping) -> MemberState:
     """Return the state of p members before the first step; every leaf carries the members in its leading axis."""
     members = np.shape(jax.tree.leaves(params)[0])[0]
     zeros = np.zeros(members, np.int32)
@@ -139,14 +128,16 @@ def start_state(params: Tree, aux: Tree, optimizer: Tree, *, keep_best: bool) ->
         params=params,
         aux=aux,
         optimizer=optimizer,
-        best_params=params if keep_best else (),
-        best_aux=aux if keep_best else (),
+        best_params=params if stopping.keep_best else (),
+        best_aux=aux if stopping.keep_best else (),
         best_loss=np.full(members, np.inf, np.float32),
         best_epoch=zeros,
         wait=zeros,
         epoch=zeros,
         outcome=np.full(members, RUNNING, np.int32),
         bad_step=np.full(members, -1, np.int32),
+        curve=begin_curve(stopping, members),
+        pace=begin_pace(stopping, members, params),
     )
 
 
@@ -264,19 +255,18 @@ def train_epoch(
         rows, valid, rate = xs
         return train_step(task, numbers, data, carry, rows, valid, rate)
 
-    steps = (schedule.order[index], schedule.valid, schedule.rates[index])
+    own = state.pace.factor if isinstance(state.pace, Pace) else 1.0
+    steps = (schedule.order[index], schedule.valid, schedule.rates[index] * own)
     carry, (losses, counts) = jax.lax.scan(body, carry, steps)
     if schedule.rest.shape[-1]:
         ones = jnp.ones(schedule.rest.shape[-1], jnp.float32)
-        rest = (schedule.rest[index], ones, schedule.rest_rate[index])
+        rest = (schedule.rest[index], ones, schedule.rest_rate[index] * own)
         carry, (loss, count) = train_step(task, numbers, data, carry, *rest)
         losses, counts = jnp.append(losses, loss), jnp.append(counts, count)
     return after_steps(state, carry, losses, counts)
 
 
-def after_steps(
-    state: MemberState, carry: Tree, losses: jax.Array, counts: jax.Array
-) -> tuple[MemberState, jax.Array]:
+def after_steps(state: MemberState, carry: Tree, losses: jax.Array, counts: jax.Array) -> tuple[MemberState, jax.Array]:
     """Return the state behind the steps of an epoch, and the mean loss over its rows.
 
     Args:
@@ -337,26 +327,52 @@ def _select(condition: jax.Array, new: Tree, old: Tree) -> Tree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
+def used_weights(task: Task, state: MemberState) -> Tree:
+    """Return the weights that are evaluated and kept."""
+    return state.params if task.used is None else task.used(state.params, state.optimizer)
+
+
 def end_epoch(
-    stopping: Stopping, before: MemberState, after: MemberState, running: jax.Array, monitored: jax.Array
+    stopping: Stopping,
+    before: MemberState,
+    after: MemberState,
+    running: jax.Array,
+    monitored: jax.Array,
+    *,
+    trained: jax.Array | None = None,
+    used: Tree = None,
+    numbers: Numbers | None = None,
 ) -> MemberState:
-    """Close an epoch: count it, keep the best weights, stop, or call the member diverged.
+    """Close an epoch: count it, keep the best weights, lower the rate, stop, or call the member diverged.
 
     A diverged member gets the state from before the epoch back, so that its weights stay finite and the failing step
     can be replayed and named.
+
+    Args:
+        stopping: when the member ends.
+        before: the state before the epoch.
+        after: the state behind its last step.
+        running: () mean loss over its steps.
+        monitored: () the loss that stopping follows.
+        trained: () the training loss behind the epoch; None: ``running``.
+        used: the weights that were evaluated; None: the parameters.
+        numbers: the member's numbers, where something lowers its rate.
     """
     epoch = before.epoch + 1
     finite = jnp.isfinite(running) & jnp.isfinite(monitored)
     improved = finite & (monitored < before.best_loss - stopping.min_delta) & (epoch >= stopping.first_best)
     wait = jnp.where(improved, 0, before.wait + 1)
-    patient = (wait < stopping.patience) if stopping.patience else jnp.asarray(True)
-    outcome = jnp.where(finite, jnp.where(patient, RUNNING, STOPPED), DIVERGED).astype(jnp.int32)
+    curve, stops = should_stop(stopping, before.curve, epoch, running if trained is None else trained, monitored)
+    if stopping.criterion == "patience" and stopping.patience:
+        stops = wait >= stopping.patience
+    outcome = jnp.where(finite, jnp.where(stops, STOPPED, RUNNING), DIVERGED).astype(jnp.int32)
     params, aux, optimizer = _select(
         finite, (after.params, after.aux, after.optimizer), (before.params, before.aux, before.optimizer)
     )
     best = (before.best_params, before.best_aux)
     if stopping.keep_best:
-        best = _select(improved, (after.params, after.aux), best)
+        best = _select(improved, (after.params if used is None else used, after.aux), best)
+    own = pace(stopping, before.pace, numbers or {}, monitored, before.params, after.params)
     return MemberState(
         params=params,
         aux=aux,
@@ -369,4 +385,7 @@ def end_epoch(
         epoch=epoch,
         outcome=outcome,
         bad_step=after.bad_step,
+        curve=curve,
+        # The failing epoch is done again as it was: at the rate that it had.
+        pace=_select(finite, own, before.pace),
     )

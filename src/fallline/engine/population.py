@@ -24,16 +24,28 @@ from fallline.engine.member import (
     MemberState,
     Rows,
     Schedule,
-    Stopping,
     Task,
     end_epoch,
     evaluate,
     train_epoch,
+    used_weights,
 )
+from fallline.engine.stopping import Pace, Stopping
 
-__all__ = ["Population"]
+__all__ = ["Population", "columns", "seen_values"]
 
 Tree = Any
+
+
+def columns(task: Task, stopping: Stopping) -> int:
+    """Return how many values are seen in an epoch: 1 + 2 q, and the factor on the rate where something lowers it."""
+    return 1 + 2 * len(task.quantities) + (1 if stopping.reduces else 0)
+
+
+def seen_values(before: MemberState, running: jax.Array, on_train: jax.Array, on_val: jax.Array) -> jax.Array:
+    """Return (columns,) what was seen in the epoch that began with ``before``."""
+    own = [before.pace.factor[None]] if isinstance(before.pace, Pace) else []
+    return jnp.concatenate([running[None], on_train, on_val, *own])
 
 
 def _member_chunk(
@@ -48,9 +60,9 @@ def _member_chunk(
     train_eval: Rows,
     val_eval: Rows,
 ) -> Tree:
-    """Train one member for at most ``epochs`` epochs; return its state and what was seen, (e, 1 + 2 q)."""
+    """Train one member for at most ``epochs`` epochs; return its state and what was seen, (e, columns)."""
     capacity = schedule.order.shape[0]
-    seen = jnp.full((capacity, 1 + 2 * len(task.quantities)), jnp.nan, jnp.float32)
+    seen = jnp.full((capacity, columns(task, stopping)), jnp.nan, jnp.float32)
 
     def going(carry: Tree) -> jax.Array:
         index, state, _ = carry
@@ -60,14 +72,14 @@ def _member_chunk(
     def epoch(carry: Tree) -> Tree:
         index, before, seen = carry
         after, running = train_epoch(task, numbers, data, before, schedule, index)
-        on_train = evaluate(task, numbers, data, after.params, after.aux, train_eval)
+        used = used_weights(task, after)
+        on_train = evaluate(task, numbers, data, used, after.aux, train_eval)
         on_val = (
-            evaluate(task, numbers, data, after.params, after.aux, val_eval)
-            if validated
-            else jnp.full_like(on_train, jnp.nan)
+            evaluate(task, numbers, data, used, after.aux, val_eval) if validated else jnp.full_like(on_train, jnp.nan)
         )
-        state = end_epoch(stopping, before, after, running, on_val[0] if validated else on_train[0])
-        return index + 1, state, seen.at[index].set(jnp.concatenate([running[None], on_train, on_val]))
+        monitored = on_val[0] if validated else on_train[0]
+        state = end_epoch(stopping, before, after, running, monitored, trained=on_train[0], used=used, numbers=numbers)
+        return index + 1, state, seen.at[index].set(seen_values(before, running, on_train, on_val))
 
     _, state, seen = jax.lax.while_loop(going, epoch, (jnp.zeros((), jnp.int32), state, seen))
     return state, seen
@@ -89,6 +101,7 @@ class Population:
     ) -> None:
         self.task, self.stopping, self.members, self.validated = task, stopping, members, validated
         self.devices = devices or member_devices(members)
+        self.columns = columns(task, stopping)
         self.padded = -(-members // len(self.devices)) * len(self.devices)
         self._mesh = Mesh(np.array(self.devices), ("member",))
         self._split = NamedSharding(self._mesh, P("member"))
@@ -147,8 +160,9 @@ class Population:
         """Train every running member for at most ``epochs`` epochs; ``state`` is consumed. Does not wait.
 
         Returns:
-            The new state and what was seen, (padded p, e, 1 + 2 q) float32: running loss, then q quantities on training
-            rows, then q on validation rows, NaN where a member had ended; both on the devices.
+            The new state and what was seen, (padded p, e, columns) float32: running loss, then q quantities on training
+            rows, then q on validation rows, then the member's own factor on the rate where something lowers it; NaN
+            where a member had ended; both on the devices.
         """
         found: tuple[MemberState, jax.Array] = self._program(
             data, np.asarray(epochs, np.int32), state, numbers, schedule, train_eval, val_eval

@@ -19,14 +19,15 @@ from fallline.engine.member import (
     MemberState,
     Rows,
     Schedule,
-    Stopping,
     Task,
     after_steps,
     end_epoch,
     observe_batch,
     train_step,
+    used_weights,
 )
-from fallline.engine.population import Population
+from fallline.engine.population import Population, seen_values
+from fallline.engine.stopping import Pace, Stopping
 
 __all__ = ["Stepwise"]
 
@@ -49,13 +50,13 @@ class Stepwise(Population):
         self._observe = jax.jit(partial(observe_batch, task))
         self._finish = jax.jit(task.finish)
 
-    def _evaluate(self, numbers: Tree, data: Tree, state: MemberState, rows: Rows) -> jax.Array:
+    def _evaluate(self, numbers: Tree, data: Tree, used: Tree, aux: Tree, rows: Rows) -> jax.Array:
         carry = self.task.begin()
         for batch, valid in zip(rows.batches, rows.valid, strict=True):
-            carry = self._observe(numbers, data, carry, state.params, state.aux, batch, valid)
+            carry = self._observe(numbers, data, carry, used, aux, batch, valid)
         if rows.rest.shape[-1]:
             ones = np.ones(rows.rest.shape[-1], np.float32)
-            carry = self._observe(numbers, data, carry, state.params, state.aux, rows.rest, ones)
+            carry = self._observe(numbers, data, carry, used, aux, rows.rest, ones)
         found: jax.Array = self._finish(carry)
         return found
 
@@ -71,26 +72,36 @@ class Stepwise(Population):
         # The steps consume what they are given; the epoch's beginning is still needed if the member diverges.
         carry = jax.tree.map(jnp.copy, (before.params, before.aux, before.optimizer))
         losses, counts = [], []
+        own = before.pace.factor if isinstance(before.pace, Pace) else 1.0
         for step in range(schedule.order.shape[1]):
             carry, (loss, count) = self._step(
-                numbers, data, carry, schedule.order[index, step], schedule.valid[step], schedule.rates[index, step]
+                numbers,
+                data,
+                carry,
+                schedule.order[index, step],
+                schedule.valid[step],
+                schedule.rates[index, step] * own,
             )
             losses.append(loss)
             counts.append(count)
         if schedule.rest.shape[-1]:
             ones = np.ones(schedule.rest.shape[-1], np.float32)
             carry, (loss, count) = self._step(
-                numbers, data, carry, schedule.rest[index], ones, schedule.rest_rate[index]
+                numbers, data, carry, schedule.rest[index], ones, schedule.rest_rate[index] * own
             )
             losses.append(loss)
             counts.append(count)
         after, running = after_steps(before, carry, jnp.stack(losses), jnp.stack(counts))
-        on_train = self._evaluate(numbers, data, after, evaluated[0])
+        used = used_weights(self.task, after)
+        on_train = self._evaluate(numbers, data, used, after.aux, evaluated[0])
         on_val = jnp.full_like(on_train, jnp.nan)
         if self.validated:
-            on_val = self._evaluate(numbers, data, after, evaluated[1])
-        state = end_epoch(self.stopping, before, after, running, on_val[0] if self.validated else on_train[0])
-        return state, jnp.concatenate([running[None], on_train, on_val])
+            on_val = self._evaluate(numbers, data, used, after.aux, evaluated[1])
+        monitored = on_val[0] if self.validated else on_train[0]
+        state = end_epoch(
+            self.stopping, before, after, running, monitored, trained=on_train[0], used=used, numbers=numbers
+        )
+        return state, seen_values(before, running, on_train, on_val)
 
     def start(
         self,
@@ -110,7 +121,7 @@ class Stepwise(Population):
             one = jax.tree.map(lambda a, i=member: a[i], (state, numbers))
             current, own = one
             plan, *evaluated = jax.tree.map(lambda a, i=member: a[i], host)
-            rows = np.full((schedule.order.shape[1], 1 + 2 * len(self.task.quantities)), np.nan, np.float32)
+            rows = np.full((schedule.order.shape[1], self.columns), np.nan, np.float32)
             if epochs == 0 and member == 0:  # builds the programs: a step of each kind whose result is thrown away
                 short = plan._replace(order=plan.order[:, :1], valid=plan.valid[:1], rates=plan.rates[:, :1])
                 few = [rows._replace(batches=rows.batches[:1], valid=rows.valid[:1]) for rows in evaluated]

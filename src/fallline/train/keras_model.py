@@ -314,7 +314,7 @@ def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Setti
     """Give the model its trained weights: the best ones when they were kept, as Keras' restore_best_weights does."""
     state = fitted.state
     best = settings.stopping.keep_best and int(np.asarray(state.best_epoch)[0]) > 0
-    params, aux = (state.best_params, state.best_aux) if best else (state.params, state.aux)
+    params, aux = (state.best_params, state.best_aux) if best else (fitted.used, state.aux)
     for v, value in zip(model.trainable_variables, params, strict=True):
         v.assign(np.asarray(value)[0])
     for v, value in zip(model.non_trainable_variables, aux, strict=True):

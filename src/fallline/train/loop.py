@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fallline.engine import RUNNING, MemberState, Population, Rows, Schedule, start_state
+from fallline.engine import RUNNING, MemberState, Population, Rows, Schedule, start_state, used_weights
 from fallline.errors import InputError
 from fallline.optimize import epoch_orders, rate_factors
 from fallline.types import OptimizerRecipe, Progress
@@ -84,6 +84,8 @@ class Fitted:
         compile_seconds: time to build or load the program.
         interrupted: a stop was asked for before the end.
         steps: steps per epoch.
+        used: the weights at the end as they are evaluated and handed out, leaves (p, ...).
+        own_rates: (p, epochs run): each member's own factor on the learning rate; None where nothing lowers it.
     """
 
     state: MemberState
@@ -93,6 +95,8 @@ class Fitted:
     compile_seconds: float
     interrupted: bool
     steps: int
+    used: Tree
+    own_rates: np.ndarray | None = None
 
 
 def _batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
@@ -249,7 +253,7 @@ class _Session:
             seen = (
                 np.concatenate(self.seen, axis=1)
                 if self.seen
-                else np.zeros((self.population.members, 0, 1 + 2 * self.q), np.float32)
+                else np.zeros((self.population.members, 0, self.population.columns), np.float32)
             )
             host = jax.tree.map(lambda a: np.asarray(a)[: self.population.members], state)
             self.checkpoint({**_flat(host), "seen": seen}, {"epochs_done": self.done, "seconds": seconds})
@@ -351,7 +355,7 @@ def fit_population(
         resume: what ``checkpoint`` was given; the result is the one of an uninterrupted training, bit for bit.
     """
     session = _Session(population, members, plan, data, on_progress, checkpoint)
-    state = start_state(params, aux, optimizer, keep_best=population.stopping.keep_best)
+    state = start_state(params, aux, optimizer, population.stopping)
     if resume is not None:
         state = _unflat(state, resume[0])
         session.restore(*resume)
@@ -368,6 +372,17 @@ def fit_population(
     seen = (
         np.concatenate(session.seen, axis=1)
         if session.seen
-        else np.zeros((len(members), 0, 1 + 2 * session.q), np.float32)
+        else np.zeros((len(members), 0, population.columns), np.float32)
     )
-    return Fitted(final, seen, population.task.quantities, seconds, compiled, session.interrupted, session.orders.steps)
+    watched = 1 + 2 * session.q
+    return Fitted(
+        final,
+        seen[..., :watched],
+        population.task.quantities,
+        seconds,
+        compiled,
+        session.interrupted,
+        session.orders.steps,
+        used_weights(population.task, final),
+        seen[..., watched] if population.stopping.reduces else None,
+    )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fallline.engine import DIVERGED, Population, Schedule, inspect_step
+from fallline.engine import DIVERGED, Pace, Population, Schedule, inspect_step
 from fallline.train.loop import Fitted, Member, Orders, Plan
 
 __all__ = ["layer_outputs", "post_mortem", "with_causes"]
@@ -64,9 +64,10 @@ def post_mortem(
             (fitted.state.params, fitted.state.aux, fitted.state.optimizer),
         )
         numbers = {key: jnp.asarray(value, jnp.float32) for key, value in members[i].numbers.items()}
-        found[i] = _replay(
-            partial(step, numbers, data), carry, _steps(orders.chunk(epoch, 1), i), data[0], names, probe
-        )
+        pace = fitted.state.pace
+        own = float(np.asarray(pace.factor)[i]) if isinstance(pace, Pace) else 1.0
+        steps = [(rows, valid, rate * own) for rows, valid, rate in _steps(orders.chunk(epoch, 1), i)]
+        found[i] = _replay(partial(step, numbers, data), carry, steps, data[0], names, probe)
     return found
 
 

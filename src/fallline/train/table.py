@@ -157,7 +157,7 @@ def _finish(problem: Problem, prepared: Prepared, program: TableProgram, fitted:
     recipe, members, state = prepared.recipe, prepared.members, fitted.state
     # Before the first improvement (an interruption in the first epoch) the best weights are the initial ones.
     restored = recipe.stopping.restore_best
-    params, aux = (state.best_params, state.best_aux) if restored else (state.params, state.aux)
+    params, aux = (state.best_params, state.best_aux) if restored else (fitted.used, state.aux)
     alive = _alive(fitted)
     chosen = alive if len(alive) else np.arange(len(members))
     params, aux = [np.asarray(p)[chosen] for p in params], [np.asarray(a)[chosen] for a in aux]
