@@ -19,7 +19,7 @@ import fallline
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SRC = CHECKOUT / "src"
-ROOMS_WITHOUT_FRAMEWORKS = ("types", "errors", "rules", "treatments", "diagnose", "report", "store")
+ROOMS_WITHOUT_FRAMEWORKS = ("types", "errors", "rules", "treatments", "diagnose", "watch", "report", "store")
 
 
 Finished = subprocess.CompletedProcess[str]

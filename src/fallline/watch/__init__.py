@@ -1,0 +1,5 @@
+"""The same trace from elsewhere: from Keras' own fit on any backend, a hand-written PyTorch loop, or Lightning."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
