@@ -26,7 +26,12 @@ FORMULAS = {
     "exponential": lambda t: math.exp(math.log(0.02) * t),
     "inverse_time": lambda t: 1 / (1 + t / (0.02 / 0.98)),
     "coslog4": lambda t: (1 - math.cos(2 * math.pi * math.log2(1 + 15 * t))) / 2,
+    "tau_over_t": lambda t: 0.2 / max(t, 0.2),
+    "bottou": lambda t: 1 / (1 + 0.5 * 0.03 * 100 * t),  # gamma 0.5, lambda 0.03, 100 steps
+    "plateau": lambda t: 1.0,  # the engine's
+    "oscillation": lambda t: 1.0,
 }
+NUMBERS = {"schedule_end": 0.02, "schedule_drops": 3, "schedule_tau": 0.2, "schedule_lambda": 0.03}
 
 
 def test_every_schedule_has_a_formula() -> None:
@@ -37,7 +42,7 @@ def test_every_schedule_has_a_formula() -> None:
 def test_formula(name: str) -> None:
     steps = np.arange(0, 101)
     expected = [FORMULAS[name](k / 100) for k in steps]
-    found = rate_factors(name, steps, 100, schedule_end=0.02, schedule_drops=3)
+    found = rate_factors(name, steps, 100, learning_rate=0.5, numbers=NUMBERS)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
@@ -46,39 +51,47 @@ NAMES, ENDS, DROPS = st.sampled_from(sorted(SCHEDULES)), st.floats(1e-6, 1.0), s
 
 @given(NAMES, st.integers(1, 500), st.floats(0.0, 0.9), ENDS, DROPS)
 def test_factors_stay_between_0_and_1(name: str, total: int, warmup: float, end: float, drops: int) -> None:
-    factors = rate_factors(name, np.arange(total), total, warmup=warmup, schedule_end=end, schedule_drops=drops)
+    numbers = {"schedule_end": end, "schedule_drops": drops, "schedule_tau": end, "schedule_lambda": end}
+    factors = rate_factors(name, np.arange(total), total, warmup=warmup, numbers=numbers)
     assert factors.dtype == np.float32
     assert ((factors >= 0) & (factors <= 1)).all()
 
 
 @given(st.sampled_from(sorted(set(SCHEDULES) - {"one_cycle", "coslog4"})), st.integers(1, 500), ENDS, DROPS)
 def test_falling_schedules_fall_from_1_to_their_end(name: str, total: int, end: float, drops: int) -> None:
-    factors = rate_factors(name, np.arange(total + 1), total, schedule_end=end, schedule_drops=drops)
+    numbers = {"schedule_end": end, "schedule_drops": drops, "schedule_tau": end, "schedule_lambda": end / total}
+    factors = rate_factors(name, np.arange(total + 1), total, numbers=numbers)
     assert factors[0] == 1.0
     assert (np.diff(factors) <= 0).all()
-    last = 1.0 if name == "constant" else end if "schedule_end" in SCHEDULE_NUMBERS[name] else 0.0
+    lasts = {"constant": 1.0, "tau_over_t": end, "bottou": 1 / (1 + end), "plateau": 1.0, "oscillation": 1.0}
+    last = lasts.get(name, end if "schedule_end" in SCHEDULE_NUMBERS[name] else 0.0)
     assert factors[-1] == pytest.approx(last, rel=1e-5, abs=1e-12)
 
 
 @given(st.integers(1, 12), st.integers(1, 40))
 def test_steps_are_equally_long_and_drop_by_equal_ratios(drops: int, length: int) -> None:
     total = (drops + 1) * length
-    factors = rate_factors("step", np.arange(total), total, schedule_end=0.1, schedule_drops=drops)
+    factors = rate_factors("step", np.arange(total), total, numbers={"schedule_end": 0.1, "schedule_drops": drops})
     values, counts = np.unique(factors, return_counts=True)
     assert counts.tolist() == [length] * (drops + 1)
     np.testing.assert_allclose(np.diff(np.log(values)), math.log(10) / drops, rtol=1e-4)
 
 
 def test_the_inverse_of_the_rate_rises_linearly() -> None:
-    factors = rate_factors("inverse_time", np.arange(100), 100, schedule_end=0.1)
+    factors = rate_factors("inverse_time", np.arange(100), 100, numbers={"schedule_end": 0.1})
     np.testing.assert_allclose(np.diff(1 / factors), 0.09, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_recipe_names_the_numbers_that_a_schedule_reads(name: str) -> None:
     usual = rate_factors(name, np.arange(50), 50)
-    for number, value in (("schedule_end", 0.3), ("schedule_drops", 5)):
-        changed = rate_factors(name, np.arange(50), 50, **{number: value})
+    for number, value in (
+        ("schedule_end", 0.3),
+        ("schedule_drops", 5),
+        ("schedule_tau", 0.5),
+        ("schedule_lambda", 1.0),
+    ):
+        changed = rate_factors(name, np.arange(50), 50, numbers={number: value})
         assert (changed != usual).any() == (number in SCHEDULE_NUMBERS[name])
 
 

@@ -87,7 +87,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "weights as a dict": ({"sample_weight": {"a": np.ones(N)}}, "sample_weight"),
     "class weights by name": ({"class_weight": "balanced"}, "class_weight = 'balanced' is not allowed"),
     "class weights": ({"class_weight": {"cat": 2.0}}, "class_weight has the entry 'cat'"),
-    "stopping": ({"early_stopping": "soon", "validation_split": 0.5}, "early_stopping = 'soon' is not allowed"),
+    "stopping": ({"early_stopping": "soon", "validation_split": 0.5}, 'stopping.criterion = "soon" is not allowed'),
+    "stopping by 2.5": ({"early_stopping": 2.5, "validation_split": 0.5}, "early_stopping = 2.5 is not allowed"),
     "patience": ({"early_stopping": -3, "validation_split": 0.5}, "early_stopping = -3 is not allowed"),
     "stopping alone": ({"early_stopping": 5}, "early_stopping needs validation rows"),
     "another monitor": (
@@ -155,7 +156,8 @@ TABLE: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "twice": ((Recipe(), X, Y), {"recipe": Recipe()}, "a recipe twice"),
     "validation data": (("simple", X, Y), {"validation_data": (X, Y)}, "validation_data belongs to Keras models"),
     "class weight": (("simple", X, Y), {"class_weight": {0: 1.0}}, "training.class_weight"),
-    "stopping": (("simple", X, Y), {"early_stopping": "soon"}, "early_stopping = 'soon' is not allowed for a recipe"),
+    "stopping": (("simple", X, Y), {"early_stopping": "soon"}, 'stopping.criterion = "soon" is not allowed'),
+    "stopping of a wrong type": (("simple", X, Y), {"early_stopping": 2.5}, "2.5 is not allowed for a recipe"),
     "epochs": (("simple", X, Y), {"epochs": 0}, "epochs"),
     "constant columns": (("simple", np.ones((N, 2)), Y), {}, "column"),
 }

@@ -179,7 +179,7 @@ def test_a_keras_model_takes_the_recipes_optimizer_and_schedule(name: str) -> No
     model.compile(loss="mse")
     fl.train(model, x, y, recipe=recipe, epochs=2, batch_size=32, early_stopping=False, verbose=0)
     slots: list[np.ndarray] = [np.zeros(1), np.zeros(1)]
-    for k, rate in enumerate(rate_factors("exponential", np.arange(4), 4, schedule_end=0.1)):
+    for k, rate in enumerate(rate_factors("exponential", np.arange(4), 4, numbers={"schedule_end": 0.1})):
         part = slice(32 * (k % 2), 32 * (k % 2) + 32)
         error = 2.0 * (x[part] @ w + b - y[part]) / 32
         grads = [x[part].T @ error, error.sum(axis=0)]

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fallline.optimize.optimizers import Optimizer, make_optimizer
 from fallline.optimize.order import epoch_orders
-from fallline.optimize.schedules import SCHEDULES, rate_factors
+from fallline.optimize.schedules import SCHEDULES, rate_factors, schedule_numbers
 
-__all__ = ["SCHEDULES", "Optimizer", "epoch_orders", "make_optimizer", "rate_factors"]
+__all__ = ["SCHEDULES", "Optimizer", "epoch_orders", "make_optimizer", "rate_factors", "schedule_numbers"]

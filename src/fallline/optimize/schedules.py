@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from fallline.errors import InputError, nearest
-from fallline.types import SCHEDULE_NUMBERS, OptimizerRecipe
+from fallline.types import REDUCING, SCHEDULE_NUMBERS, OptimizerRecipe
 
-__all__ = ["SCHEDULES", "rate_factors"]
+__all__ = ["SCHEDULES", "rate_factors", "schedule_numbers"]
 
 
 def _constant(t: np.ndarray) -> np.ndarray:
@@ -75,6 +75,20 @@ def _inverse_time(t: np.ndarray, schedule_end: float) -> np.ndarray:
     return 1.0 / (1.0 + t * (1.0 / schedule_end - 1.0))
 
 
+def _tau_over_t(t: np.ndarray, schedule_tau: float) -> np.ndarray:
+    """Constant up to tau, then tau / t: tau / max(t, tau) (Bengio, Practical recommendations, 2012, eq. 2)."""
+    factor: np.ndarray = schedule_tau / np.maximum(t, schedule_tau)
+    return factor
+
+
+def _bottou(t: np.ndarray, schedule_lambda: float) -> np.ndarray:
+    """1 / (1 + gamma lambda t) with t in steps; `rate_factors` gives gamma lambda times the steps of the training.
+
+    Source: Bottou, Stochastic gradient descent tricks, 2012, section 5.2, with gamma the learning rate.
+    """
+    return 1.0 / (1.0 + schedule_lambda * t)
+
+
 # Which numbers each reads is said in one place, `fallline.types.SCHEDULE_NUMBERS`.
 SCHEDULES: dict[str, Callable[..., np.ndarray]] = {
     "constant": _constant,
@@ -86,6 +100,11 @@ SCHEDULES: dict[str, Callable[..., np.ndarray]] = {
     "step": _step,
     "exponential": _exponential,
     "inverse_time": _inverse_time,
+    "tau_over_t": _tau_over_t,
+    "bottou": _bottou,
+    # The host knows nothing of what a member's training does: the engine lowers the rate (`fallline.engine.stopping`).
+    "plateau": _constant,
+    "oscillation": _constant,
 }
 
 
@@ -95,8 +114,8 @@ def rate_factors(
     total: int,
     *,
     warmup: float = 0.0,
-    schedule_end: float = OptimizerRecipe.schedule_end,
-    schedule_drops: int = OptimizerRecipe.schedule_drops,
+    learning_rate: float = 1.0,
+    numbers: Mapping[str, float] | None = None,
 ) -> np.ndarray:
     """Return the factor on the learning rate at each step, float32, in [0, 1].
 
@@ -105,23 +124,39 @@ def rate_factors(
         steps: step numbers from 0, any shape.
         total: number of steps of the whole training.
         warmup: share of the training over which the factor rises linearly from 0.
-        schedule_end: factor left at the end (step, exponential, inverse_time), in (0, 1].
-        schedule_drops: number of drops (step).
+        learning_rate: what the factor is for (bottou: a larger rate falls earlier).
+        numbers: of the schedule, as `fallline.types.SCHEDULE_NUMBERS` names them; default: the recipe's.
 
     Raises:
         InputError: for an unknown name.
 
     >>> rate_factors("cosine", np.array([0, 50, 100]), 100).tolist()
     [1.0, 0.5, 0.0]
-    >>> rate_factors("step", np.array([0, 49, 50, 100]), 100, schedule_end=0.5, schedule_drops=1).tolist()
+    >>> staircase = {"schedule_end": 0.5, "schedule_drops": 1}
+    >>> rate_factors("step", np.array([0, 49, 50, 100]), 100, numbers=staircase).tolist()
     [1.0, 1.0, 0.5, 0.5]
     """
     if name not in SCHEDULES:
         raise InputError(f"Unknown schedule {name!r}.{nearest(name, SCHEDULES)} Allowed: {', '.join(SCHEDULES)}.")
     t = np.clip(np.asarray(steps, np.float64) / max(total, 1), 0.0, 1.0)
-    numbers = {"schedule_end": schedule_end, "schedule_drops": schedule_drops}
-    factor = SCHEDULES[name](t, **{key: numbers[key] for key in SCHEDULE_NUMBERS[name]})
+    usual = OptimizerRecipe()
+    given = {
+        key: (numbers or {}).get(key, getattr(usual, key)) for key in SCHEDULE_NUMBERS[name] if name not in REDUCING
+    }
+    if name == "bottou":
+        given["schedule_lambda"] *= learning_rate * max(total, 1)
+    factor = SCHEDULES[name](t, **given)
     if warmup > 0.0:
         # The first step has already a rate above 0: a step that does nothing is a wasted one.
         factor = factor * np.minimum(1.0, (t + 1.0 / max(total, 1)) / warmup)
     return factor.astype(np.float32)
+
+
+def schedule_numbers(optimizer: OptimizerRecipe) -> dict[str, float]:
+    """Return the numbers that the recipe's schedule reads on the host.
+
+    >>> schedule_numbers(OptimizerRecipe(schedule="step", schedule_drops=3))
+    {'schedule_end': 0.01, 'schedule_drops': 3}
+    """
+    read = SCHEDULE_NUMBERS.get(optimizer.schedule, ())
+    return {key: getattr(optimizer, key) for key in read if optimizer.schedule not in REDUCING}

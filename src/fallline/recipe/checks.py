@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from fallline.errors import RecipeError
-from fallline.recipe.schema import EntryError, canonical, entries, sections
-from fallline.types import OPTIMIZER_NUMBERS, SCHEDULE_NUMBERS, OptimizerRecipe, Recipe
+from fallline.recipe.schema import EntryError, canonical, entries, sections, shown
+from fallline.types import OPTIMIZER_NUMBERS, SCHEDULE_NUMBERS, OptimizerRecipe, Recipe, StoppingRecipe
 
 __all__ = ["check", "contradictions"]
 
@@ -119,6 +119,10 @@ _IDLE: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
+# What a resolved recipe states for entries that say "auto", whether or not they act.
+_RESOLVED = {"reduce_factor": 0.1, "reduce_patience": 10, "alpha": 5.0}
+
+
 def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
     name = "adamw" if optimizer.name == "auto" else optimizer.name
     by = f'optimizer.name = "{optimizer.name}"' + (" means adamw" if optimizer.name == "auto" else "")
@@ -133,13 +137,14 @@ def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
             yield f"optimizer.{number} = {value:g} belongs to {readers}, but {by}. {advice}"
     usual = OptimizerRecipe()
     schedule = "cosine" if optimizer.schedule == "auto" else optimizer.schedule
-    for number in ("schedule_end", "schedule_drops"):
-        if number not in SCHEDULE_NUMBERS[schedule] and getattr(optimizer, number) != getattr(usual, number):
+    for number in dict.fromkeys(number for numbers in SCHEDULE_NUMBERS.values() for number in numbers):
+        value = getattr(optimizer, number)
+        if number not in SCHEDULE_NUMBERS[schedule] and value not in (getattr(usual, number), _RESOLVED.get(number)):
             able = [reader for reader, numbers in SCHEDULE_NUMBERS.items() if number in numbers]
             yield (
-                f"optimizer.{number} = {getattr(optimizer, number):g} belongs to {', '.join(able)}, but "
+                f"optimizer.{number} = {value:g} belongs to {', '.join(able)}, but "
                 f'optimizer.schedule = "{optimizer.schedule}". Use optimizer.schedule = "{able[0]}", or '
-                f"{number} = {getattr(usual, number):g}."
+                f"{number} = {shown(getattr(usual, number))}."
             )
     if optimizer.schedule in ("one_cycle", "coslog4") and optimizer.warmup > 0:
         yield (
@@ -155,8 +160,32 @@ def _training(recipe: Recipe) -> Iterator[str]:
             f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, but "
             f'training.loss = "{training.loss}" compares quantities. Use label_smoothing = 0 or loss = "cross_entropy".'
         )
+    yield from _stopping(stopping)
+    patient = stopping.patience if stopping.criterion == "patience" else "auto"
+    waits = recipe.optimizer.reduce_patience if recipe.optimizer.schedule == "plateau" else "auto"
+    if patient != "auto" and waits != "auto" and waits >= patient:
+        yield (
+            f"optimizer.reduce_patience = {waits} never lowers the rate: the training stops at stopping.patience = "
+            f"{patient}. Use a smaller reduce_patience or a larger patience."
+        )
+
+
+# Numbers that only some criteria read, and those.
+_READ_BY = {"alpha": ("gl", "pq"), "strip": ("pq", "up"), "successive": ("up",)}
+
+
+def _stopping(stopping: StoppingRecipe) -> Iterator[str]:
     if stopping.criterion == "none" and stopping.min_delta > 0:
         yield (
             f'stopping.min_delta = {stopping.min_delta:g} has no effect under stopping.criterion = "none". '
             'Use criterion = "patience", or min_delta = 0.'
         )
+    usual = StoppingRecipe()
+    for number, readers in _READ_BY.items():
+        value = getattr(stopping, number)
+        idle = getattr(usual, number)
+        if stopping.criterion not in readers and value not in (idle, _RESOLVED.get(number)):
+            yield (
+                f"stopping.{number} = {value:g} belongs to {' and '.join(readers)}, but stopping.criterion = "
+                f'"{stopping.criterion}". Use criterion = "{readers[0]}", or {number} = {shown(idle)}.'
+            )

@@ -7,9 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from fallline.errors import RecipeError
-from fallline.types import NetworkRecipe, OptimizerRecipe, ProblemKind, Recipe, SplitRecipe, TrainingRecipe
+from fallline.types import (
+    REDUCING,
+    NetworkRecipe,
+    OptimizerRecipe,
+    ProblemKind,
+    Recipe,
+    SplitRecipe,
+    StoppingRecipe,
+    TrainingRecipe,
+)
 
-__all__ = ["default_initializer", "own_numbers", "resolve"]
+__all__ = ["default_initializer", "own_numbers", "resolve", "resolve_reducing", "resolve_stopping"]
 
 # Below so many rows every network is cheap and every row counts: small networks, more of them, more folds.
 _SMALL, _MEDIUM = 1_000, 5_000
@@ -58,14 +67,14 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
         batch_size=_pick(training.batch_size, 64 if small else 256),
         loss=_pick(training.loss, "mse" if regression else "cross_entropy"),
     )
-    patience = _pick(recipe.stopping.patience, _patience(recipe, int(training.epochs), regression=regression))
+    stopping = resolve_stopping(recipe.stopping, _patience(recipe, int(training.epochs), regression=regression))
     return replace(
         recipe,
         split=split,
         network=_network(recipe.network, small=small),
-        optimizer=_optimizer(recipe.optimizer, regression=regression),
+        optimizer=resolve_reducing(_optimizer(recipe.optimizer, regression=regression), stopping),
         training=training,
-        stopping=replace(recipe.stopping, patience=patience),
+        stopping=stopping,
         ensemble=replace(
             recipe.ensemble,
             members=members,
@@ -149,7 +158,41 @@ def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerReci
         **own_numbers(name),
     }
     numbers = {key: _pick(getattr(optimizer, key), value) for key, value in usual.items()}
-    return replace(optimizer, name=name, schedule=_pick(optimizer.schedule, "cosine"), **numbers)
+    schedule = _pick(optimizer.schedule, "cosine")
+    return replace(optimizer, name=name, schedule=schedule, **numbers)
+
+
+def resolve_reducing(optimizer: OptimizerRecipe, stopping: StoppingRecipe) -> OptimizerRecipe:
+    """Return the section with what "auto" means for a rate that goes by the member's own training.
+
+    The factor 0.1 after 10 epochs is what Keras' ReduceLROnPlateau does; weights that turn back say so at once.
+
+    Args:
+        optimizer: its schedule is not "auto".
+        stopping: where its patience is known, the rate falls before it is at its end.
+
+    >>> resolve_reducing(OptimizerRecipe(schedule="plateau"), StoppingRecipe(patience=12)).reduce_patience
+    6
+    """
+    turns = optimizer.schedule == "oscillation"
+    patience = 2 if turns else 10
+    if optimizer.schedule == "plateau" and stopping.criterion == "patience" and stopping.patience != "auto":
+        patience = max(1, min(patience, stopping.patience // 2))
+    return replace(
+        optimizer,
+        reduce_factor=_pick(optimizer.reduce_factor, 0.5 if turns else 0.1),
+        reduce_patience=_pick(optimizer.reduce_patience, patience),
+    )
+
+
+def resolve_stopping(stopping: StoppingRecipe, patience: int) -> StoppingRecipe:
+    """Return the section without "auto": the given patience, and a threshold from the middle of Prechelt's.
+
+    >>> resolve_stopping(StoppingRecipe(criterion="gl"), 20).alpha
+    5.0
+    """
+    alpha = _pick(stopping.alpha, 0.75 if stopping.criterion == "pq" else 5.0)
+    return replace(stopping, patience=_pick(stopping.patience, patience), alpha=alpha)
 
 
 def _split(recipe: Recipe, n_rows: int) -> tuple[SplitRecipe, int]:
@@ -169,6 +212,6 @@ def _patience(recipe: Recipe, epochs: int, *, regression: bool) -> int:
     Measured under the cosine: networks for quantities improve up to the end (concrete: 4.29 with all epochs, 4.32 with
     a third), networks for labels are best early, and a third spares them half of the time.
     """
-    if recipe.optimizer.schedule == "constant":
+    if recipe.optimizer.schedule in ("constant", *REDUCING):
         return max(16, epochs // 4)
     return max(16, epochs if regression else epochs // 3)

@@ -58,8 +58,9 @@ def train(
         verbose: 0 silent; 1 a line now and then; "auto": 1 on a terminal.
         seed: same seed, same result on the same machine; default 0, or the recipe's.
         early_stopping: True: stop by validation loss (patience 20) and restore the best weights, if there are
-            validation rows; False: run all epochs and keep the last weights, as Keras' ``fit`` does; a patience; a
-            Keras EarlyStopping.
+            validation rows; False: run all epochs and keep the last weights, as Keras' ``fit`` does; a patience; one
+            of Prechelt's criteria, ``"gl"``, ``"pq"`` or ``"up"``; entries of a recipe's stopping section as a dict,
+            ``{"criterion": "gl", "alpha": 3.0}``; a Keras EarlyStopping.
         recipe: for a Keras model: optimizer, schedule, epochs, batch and stopping from this recipe; None: what the
             model was compiled with, or Adam at 0.001 and the loss that fits the output layer.
         on_progress: called with a `Progress` between chunks of epochs; returning True ends the training there.
@@ -144,15 +145,18 @@ def _recipe(
     stopping = what.stopping
     if early_stopping is False:
         stopping = replace(stopping, criterion="none", restore_best=False)
-    elif early_stopping is not True and not isinstance(early_stopping, type(stopping)):
-        if isinstance(early_stopping, bool) or not isinstance(early_stopping, int):
-            raise InputError(
-                f"early_stopping = {early_stopping!r} is not allowed for a recipe: "
-                "it takes True, False, a patience, or a StoppingRecipe."
-            )
+    elif isinstance(early_stopping, int) and not isinstance(early_stopping, bool):
         stopping = replace(stopping, criterion="patience", patience=early_stopping)
     elif early_stopping is not True:
-        stopping = early_stopping
+        from fallline.train.halting import stopping_section
+
+        section = stopping_section(early_stopping)
+        if section is None:
+            raise InputError(
+                f"early_stopping = {early_stopping!r} is not allowed for a recipe: it takes True, False, a patience, a "
+                "criterion ('gl', 'pq', 'up' or 'patience'), the entries of [stopping] as a dict, or a StoppingRecipe."
+            )
+        stopping = section
     return replace(what, training=training, stopping=stopping, seed=what.seed if seed is None else seed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -14,15 +14,17 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.engine import DIVERGED, STOPPED, Population, Stepwise, Stopping, configure
 from fallline.errors import InputError
-from fallline.optimize import make_optimizer
-from fallline.recipe.resolve import own_numbers
+from fallline.optimize import make_optimizer, schedule_numbers
+from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
+from fallline.train.halting import make_stopping, stopping_section, with_schedule
 from fallline.train.keras_support import convolves, require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
 from fallline.train.postmortem import post_mortem, with_causes
+from fallline.train.prepared import REDUCING_NUMBERS
 from fallline.train.trace import make_trace
-from fallline.types import OptimizerRecipe, Outcome, Recipe, Run
+from fallline.types import REDUCING, OptimizerRecipe, Outcome, Recipe, Run
 
 __all__ = ["train_keras"]
 
@@ -49,8 +51,7 @@ class Settings:
     stopping: Stopping
     schedule: str = "constant"
     warmup: float = 0.0
-    schedule_end: float = OptimizerRecipe.schedule_end
-    schedule_drops: int = OptimizerRecipe.schedule_drops
+    schedule_numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
@@ -133,17 +134,14 @@ def _stopping(early_stopping: Any, validated: bool) -> Stopping:
             min_delta=abs(float(early_stopping.min_delta)),
             keep_best=bool(early_stopping.restore_best_weights),
         )
-    if hasattr(early_stopping, "criterion"):
-        patience = early_stopping.patience if isinstance(early_stopping.patience, int) else _PATIENCE
-        return Stopping(
-            patience=patience if early_stopping.criterion == "patience" else 0,
-            min_delta=early_stopping.min_delta,
-            keep_best=early_stopping.restore_best,
-        )
+    section = stopping_section(early_stopping)
+    if section is not None:
+        return make_stopping(resolve_stopping(section, _PATIENCE), validated=True, schedule="constant")
     raise InputError(
         f"early_stopping = {early_stopping!r} is not allowed: it takes False, True, "
-        "a patience in epochs (a whole number above 0), "
-        "keras.callbacks.EarlyStopping(monitor='val_loss') or the [stopping] section of a recipe."
+        "a patience in epochs (a whole number above 0), a criterion ('gl', 'pq', 'up' or 'patience'), the entries of a "
+        "recipe's [stopping] section as a dict, that section itself, or "
+        "keras.callbacks.EarlyStopping(monitor='val_loss')."
     )
 
 
@@ -215,8 +213,7 @@ def train_keras(
         shuffle=settings.shuffle,
         schedule=settings.schedule,
         warmup=settings.warmup,
-        schedule_end=settings.schedule_end,
-        schedule_drops=settings.schedule_drops,
+        schedule_numbers=settings.schedule_numbers,
         eval_batch=_eval_batch(model, settings.batch_size, n),
     )
     # XLA's convolutions on a CPU lose their threads inside a compiled loop.
@@ -285,11 +282,10 @@ def _settings(
             "batch_size", batch_size if batch_size is not None or training is None else training.batch_size, _BATCH
         ),
         shuffle=bool(shuffle) and (training is None or training.shuffle),
-        stopping=_stopping(early_stopping, validated),
+        stopping=with_schedule(_stopping(early_stopping, validated), optimizer.schedule),
         schedule=optimizer.schedule if optimizer.schedule != "auto" else "constant",
         warmup=optimizer.warmup,
-        schedule_end=optimizer.schedule_end,
-        schedule_drops=optimizer.schedule_drops,
+        schedule_numbers=schedule_numbers(optimizer),
     )
 
 
@@ -307,7 +303,11 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
     made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
     usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, **own_numbers(name)}
     values = {key: getattr(o, key) for key in made.numbers}
-    return made, {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
+    numbers = {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
+    if o.schedule in REDUCING:
+        reducing = resolve_reducing(o, recipe.stopping)
+        numbers |= {key: float(getattr(reducing, key)) for key in REDUCING_NUMBERS}
+    return made, numbers
 
 
 def _assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Settings, *, own_optimizer: bool) -> None:

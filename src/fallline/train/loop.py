@@ -17,7 +17,7 @@ import numpy as np
 from fallline.engine import RUNNING, MemberState, Population, Rows, Schedule, start_state, used_weights
 from fallline.errors import InputError
 from fallline.optimize import epoch_orders, rate_factors
-from fallline.types import OptimizerRecipe, Progress
+from fallline.types import Progress
 
 __all__ = ["Fitted", "Member", "Orders", "Plan", "fit_population"]
 
@@ -57,8 +57,7 @@ class Plan:
         shuffle: new order in each epoch.
         schedule: name of the learning-rate schedule.
         warmup: share of the training with a rising rate.
-        schedule_end: see `fallline.optimize.rate_factors`.
-        schedule_drops: see there.
+        schedule_numbers: the schedule's own, see `fallline.optimize.rate_factors`.
         eval_batch: rows per evaluation batch.
     """
 
@@ -67,8 +66,7 @@ class Plan:
     shuffle: bool = True
     schedule: str = "constant"
     warmup: float = 0.0
-    schedule_end: float = OptimizerRecipe.schedule_end
-    schedule_drops: int = OptimizerRecipe.schedule_drops
+    schedule_numbers: Mapping[str, float] = field(default_factory=dict)
     eval_batch: int = 8192
 
 
@@ -154,21 +152,30 @@ class Orders:
             order[i, :epochs] = drawn[:, np.arange(used) % drawn.shape[1]]  # beyond its rows: padding, or over again
             rest[i, :epochs] = drawn[:, used : used + self.rest]
         step = np.arange(first * self.steps, (first + self.capacity) * self.steps)
-        rates = rate_factors(
-            self.plan.schedule,
-            step,
-            self.plan.epochs * self.steps,
-            warmup=self.plan.warmup,
-            schedule_end=self.plan.schedule_end,
-            schedule_drops=self.plan.schedule_drops,
-        )
-        rates = np.broadcast_to(rates.reshape(self.capacity, self.steps), (p, self.capacity, self.steps))
+        rates = self.rates(step).reshape(p, self.capacity, self.steps)
         return Schedule(
             order=order.reshape(p, self.capacity, self.full, self.batch),
             rates=rates[..., : self.full],
             valid=self.valid,
             rest=rest,
             rest_rate=rates[..., -1],
+        )
+
+    def rates(self, steps: np.ndarray) -> np.ndarray:
+        """Return each member's factors on its learning rate at some steps, (p, steps) float32."""
+        own = [float(m.numbers.get("learning_rate", 1.0)) for m in self.members]
+        if self.plan.schedule != "bottou" or len(set(own)) == 1:  # the same for all
+            return np.broadcast_to(self._factors(steps, own[0]), (len(own), len(steps)))
+        return np.stack([self._factors(steps, rate) for rate in own])
+
+    def _factors(self, steps: np.ndarray, learning_rate: float) -> np.ndarray:
+        return rate_factors(
+            self.plan.schedule,
+            steps,
+            self.plan.epochs * self.steps,
+            warmup=self.plan.warmup,
+            learning_rate=learning_rate,
+            numbers=self.plan.schedule_numbers,
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from fallline.data import summarise
 from fallline.engine import DIVERGED, STOPPED, configure
+from fallline.optimize import schedule_numbers
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
 from fallline.train.facts import table_facts
 from fallline.train.loop import Checkpoint, Fitted, Member, OnProgress, Plan, fit_population
@@ -19,11 +20,28 @@ from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import Prepared, prepare
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
 from fallline.train.trace import in_units, trace_of
-from fallline.types import HeldOut, Outcome, Problem, Progress, Recipe, Run, Score
+from fallline.types import (
+    REDUCING,
+    SCHEDULE_NUMBERS,
+    HeldOut,
+    OptimizerRecipe,
+    Outcome,
+    Problem,
+    Progress,
+    Recipe,
+    Run,
+    Score,
+)
 
 __all__ = ["train_problem"]
 
 _BOOTSTRAP_SEED = 0
+
+
+# Traced, or of the host: neutral in a program's key.
+_USUAL_SCHEDULE = {
+    number: getattr(OptimizerRecipe(), number) for numbers in SCHEDULE_NUMBERS.values() for number in numbers
+}
 
 
 def _program(prepared: Prepared, problem: Problem) -> TableProgram:
@@ -37,9 +55,8 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
         beta_2=0.5,
         weight_decay=0.0,
         warmup=0.0,
-        schedule="constant",
-        schedule_end=1.0,
-        schedule_drops=1,
+        schedule=recipe.optimizer.schedule if recipe.optimizer.schedule in REDUCING else "constant",
+        **_USUAL_SCHEDULE,
         l1=float(recipe.optimizer.l1 > 0),
         l2=float(recipe.optimizer.l2 > 0),
         clip_norm=float(recipe.optimizer.clip_norm > 0),
@@ -110,8 +127,7 @@ def train_problem(
         shuffle=recipe.training.shuffle,
         schedule=recipe.optimizer.schedule,
         warmup=recipe.optimizer.warmup,
-        schedule_end=recipe.optimizer.schedule_end,
-        schedule_drops=recipe.optimizer.schedule_drops,
+        schedule_numbers=schedule_numbers(recipe.optimizer),
     )
     data = (prepared.features, prepared.targets, prepared.weight)
     fitted = fit_population(

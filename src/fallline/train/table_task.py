@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fallline.engine import Population, Stopping, Task
+from fallline.engine import Population, Task
 from fallline.network import MemberNetwork, build_mlp
 from fallline.network.layers import PeriodicEmbedding
 from fallline.optimize import Optimizer, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
+from fallline.train.halting import make_stopping
 from fallline.train.losses import main_quantity, row_losses, row_quantity
 from fallline.types import ProblemKind, Recipe
 
@@ -139,13 +140,7 @@ def build_program(key: ProgramKey) -> TableProgram:
         factors=network.rate_factors() if recipe.network.rate_per_layer else None,
         decayed=network.decayed(),
     )
-    stop = recipe.stopping
-    assert stop.patience != "auto"
-    stopping = Stopping(
-        patience=stop.patience if stop.criterion == "patience" and key.validated else 0,
-        min_delta=stop.min_delta,
-        keep_best=stop.restore_best and key.validated,
-    )
+    stopping = make_stopping(recipe.stopping, validated=key.validated, schedule=recipe.optimizer.schedule)
     population = Population(_task(key, network, optimizer), stopping, key.members, validated=key.validated)
     return TableProgram(network, optimizer, population)
 

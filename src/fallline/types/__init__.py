@@ -13,6 +13,7 @@ from fallline.types.objective import Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.recipe import (
     OPTIMIZER_NUMBERS,
+    REDUCING,
     SCHEDULE_NUMBERS,
     EnsembleRecipe,
     NetworkRecipe,
@@ -33,6 +34,7 @@ __all__ = [
     "NETWORK_STATISTICS",
     "OPTIMIZER_NUMBERS",
     "PROBLEM_KINDS",
+    "REDUCING",
     "SCHEDULE_NUMBERS",
     "SEVERITIES",
     "Column",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPTIMIZER_NUMBERS",
+    "REDUCING",
     "SCHEDULE_NUMBERS",
     "EnsembleRecipe",
     "NetworkRecipe",
@@ -159,7 +160,13 @@ SCHEDULE_NUMBERS: Mapping[str, tuple[str, ...]] = {
     "step": ("schedule_end", "schedule_drops"),
     "exponential": ("schedule_end",),
     "inverse_time": ("schedule_end",),
+    "tau_over_t": ("schedule_tau",),
+    "bottou": ("schedule_lambda",),
+    "plateau": ("reduce_factor", "reduce_patience", "reduce_min_delta"),
+    "oscillation": ("reduce_factor", "reduce_patience"),
 }
+# Those that go by what a member's training does, not by the step: each member has its own factor on the rate.
+REDUCING: tuple[str, ...] = ("plateau", "oscillation")
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,8 @@ class OptimizerRecipe:
     clip_norm: float = _entry(0.0, "scale gradients down to this global norm; 0: off", low=0.0)
     schedule: str = _entry(
         "auto",
-        "the learning rate over the training; auto: cosine (constant for a Keras model of your own)",
+        "the learning rate over the training; auto: cosine (constant for a Keras model of your own). plateau: it falls "
+        "when the validation loss rests; oscillation: when the weights turn back",
         choices=("auto", *SCHEDULE_NUMBERS),
     )
     schedule_end: float = _entry(
@@ -206,6 +214,32 @@ class OptimizerRecipe:
     )
     schedule_drops: int = _entry(
         2, "number of equal drops, equally far apart, down to schedule_end (step)", low=1, high=1000
+    )
+    schedule_tau: float = _entry(
+        0.1, "share of the training before the rate begins to fall as tau / t (tau_over_t)", above=0.0, high=1.0
+    )
+    schedule_lambda: float = _entry(
+        1e-4,
+        "lambda of Bottou's rate gamma / (1 + gamma lambda t), with gamma the learning rate and t in steps: the l2 "
+        "penalty, or the least curvature (bottou)",
+        above=0.0,
+    )
+    reduce_factor: float | Literal["auto"] = _entry(
+        "auto",
+        "what the rate is multiplied by when it falls (plateau, oscillation); auto: 0.1 on a plateau, else 0.5",
+        above=0.0,
+        high=1.0,
+        auto=True,
+    )
+    reduce_patience: int | Literal["auto"] = _entry(
+        "auto",
+        "epochs in succession without improvement (plateau) or with weights that turn back (oscillation) before the "
+        "rate falls; auto: 10, at most half of stopping.patience, on a plateau, else 2",
+        low=1,
+        auto=True,
+    )
+    reduce_min_delta: float = _entry(
+        1e-4, "smallest decrease of the validation loss that is an improvement for the rate (plateau)", low=0.0
     )
     warmup: float = _entry(0.0, "share of the training in which the rate rises linearly from 0", low=0.0, high=0.9)
 
@@ -236,11 +270,23 @@ class StoppingRecipe:
 
     criterion: str = _entry(
         "patience",
-        "patience: stop after so many epochs without improvement; none: run all epochs",
-        choices=("none", "patience"),
+        "patience: after so many epochs without improvement; gl: when the validation loss has risen by alpha percent "
+        "over its lowest; pq: when that rise outweighs the training progress; up: when it rose in so many strips in "
+        "succession; none: run all epochs. Choose a fast one (patience, a small alpha) unless a few percent matter; gl "
+        "for the best chance of a good network; for the best average pq where little overfits, else up",
+        choices=("none", "patience", "gl", "pq", "up"),
     )
     patience: int | Literal["auto"] = _entry("auto", "epochs without improvement before stopping", low=1, auto=True)
     min_delta: float = _entry(0.0, "smallest decrease of the validation loss that counts as improvement", low=0.0)
+    alpha: float | Literal["auto"] = _entry(
+        "auto",
+        "threshold: percent of rise (gl), or percent of rise per per-mille of training progress (pq); larger: later; "
+        "auto: 5 for gl, 0.75 for pq",
+        above=0.0,
+        auto=True,
+    )
+    strip: int = _entry(5, "epochs of a strip, at whose ends is judged (pq, up)", low=2)
+    successive: int = _entry(3, "strips in succession at whose ends the validation loss has risen (up)", low=1)
     restore_best: bool = _entry(True, "go back to the weights of the best validation loss")
 
 
