@@ -169,21 +169,14 @@ def test_a_rough_beginning_never_becomes_best() -> None:
 
 
 def test_a_searching_update_gets_the_loss_of_its_batch_as_a_function() -> None:
-    plain, asked = toy.task(), []
+    asked = []
 
     def update(grads: Any, state: Any, params: Any, numbers: Any, rate: Any, *, objective: Any) -> Any:
         asked.append(objective)
         gain = objective.value - objective.loss(params)
         return [p - gain for p in params], objective.cost(objective.outputs(params)) + objective.penalty(params)
 
-    searching = replace(
-        plain,
-        update=update,
-        searches=True,
-        outputs=lambda params, aux, numbers, x: toy.forward(params, x, jnp.tanh),
-        cost=lambda out, numbers, y, weight: jnp.mean(weight * (out - y) ** 2),
-        penalty=lambda params, aux, numbers, x: jnp.zeros(()),
-    )
+    searching = replace(toy.task(), update=update, searches=True)
     params, x, y, weight = toy.weights(0), *toy.data()
     rows, valid = np.array([3, 1, 3], np.int32), np.array([1.0, 1.0, 0.0], np.float32)
     (moved, _, value), (loss, count) = train_step(

@@ -55,7 +55,18 @@ def task(coupled: bool = False) -> Task:
         error = forward(params, x, jnp.tanh) - y
         return carry + jnp.stack([jnp.sum(w), jnp.sum(w * error**2), jnp.sum(w * jnp.abs(error))])
 
-    return Task(loss, _update, lambda: jnp.zeros(3), observe, lambda c: c[1:] / c[0], ("loss", "mae"), coupled)
+    return Task(
+        loss,
+        _update,
+        lambda: jnp.zeros(3),
+        observe,
+        lambda c: c[1:] / c[0],
+        ("loss", "mae"),
+        coupled,
+        outputs=lambda params, aux, numbers, x: forward(params, x, jnp.tanh),
+        cost=lambda out, numbers, y, weight: jnp.mean(weight * (out - y) ** 2),
+        penalty=lambda params, aux, numbers, x: jnp.zeros(()),
+    )
 
 
 def data(n: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

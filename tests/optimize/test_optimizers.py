@@ -13,6 +13,7 @@ import pytest
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer
 from fallline.optimize.optimizers import OPTIMIZERS
+from fallline.optimize.second_order import SECOND_ORDER
 from fallline.recipe.schema import entries
 from fallline.types import OPTIMIZER_NUMBERS
 
@@ -214,8 +215,8 @@ def test_the_recipe_names_the_numbers_that_an_optimizer_reads(name: str) -> None
 
 
 def test_the_recipe_names_every_optimizer() -> None:
-    assert list(OPTIMIZER_NUMBERS) == list(OPTIMIZERS)
-    assert entries()["optimizer.name"].choices == ("auto", *OPTIMIZERS)
+    assert list(OPTIMIZER_NUMBERS) == [*OPTIMIZERS, *SECOND_ORDER]
+    assert entries()["optimizer.name"].choices == ("auto", *OPTIMIZER_NUMBERS)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -23,12 +23,13 @@ from fallline.train.keras_model import _recipe_optimizer
 from fallline.train.loop import Fitted, Member, Plan, fit_population
 from fallline.train.prepared import prepare
 from fallline.train.table import _program
-from fallline.types import OPTIMIZER_NUMBERS, Recipe
+from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, Recipe
 from tests.engine import toy
 
 # Three learning rates and what else differs between the members.
 NUMBERS = [
     {"learning_rate": rate, "momentum": momentum, "beta_1": 0.9, "beta_2": beta_2, "weight_decay": decay}
+    | {"damping": rate}
     for rate, momentum, beta_2, decay in ((0.003, 0.0, 0.9, 0.0), (0.01, 0.5, 0.95, 0.1), (0.03, 0.9, 0.99, 0.2))
 ]
 PLAN = Plan(epochs=4, batch_size=5, schedule="step", warmup=0.1)
@@ -40,6 +41,9 @@ class Trained:
     def __init__(self, name: str) -> None:
         self.optimizer, self.traces = make_optimizer(name), 0
         self.programs: dict[int, Population] = {}
+        self.own = {"learning_rate": 1.0} if name in FULL_BATCH else {}
+        # All 16 rows at once, and the full step first, whatever the member's rate.
+        self.plan = replace(PLAN, batch_size=16, schedule="constant", warmup=0.0) if name in FULL_BATCH else PLAN
 
     def loss(self, *given: Any) -> Any:
         self.traces += 1
@@ -48,16 +52,18 @@ class Trained:
     def fit(self, numbers: list[dict[str, float]], seeds: list[int], **keywords: Any) -> Fitted:
         p = len(seeds)
         if p not in self.programs:
-            task = replace(toy.task(), loss=self.loss, update=self.optimizer.update)
+            searches = self.optimizer.searches
+            task = replace(toy.task(), loss=self.loss, update=self.optimizer.update, searches=searches)
             self.programs[p] = Population(task, Stopping(), p, validated=True)
         members = [
-            Member(seed, np.arange(16), np.arange(16, 24), {key: n[key] for key in self.optimizer.numbers})
+            Member(seed, np.arange(16), np.arange(16, 24), {key: n[key] for key in self.optimizer.numbers} | self.own)
             for seed, n in zip(seeds, numbers, strict=True)
         ]
         begin = toy.begin(seeds)
         one = self.optimizer.init([jnp.asarray(a[0]) for a in begin.params])
         state = jax.tree.map(lambda a: np.repeat(np.asarray(a)[None], p, axis=0), one)
-        return fit_population(self.programs[p], members, PLAN, toy.data(), begin.params, begin.aux, state, **keywords)
+        start = (begin.params, begin.aux, state)
+        return fit_population(self.programs[p], members, self.plan, toy.data(), *start, **keywords)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(
 # Rates for 60 epochs of a network with 2 x 16 hidden units; what "auto" gives is meant for the default network.
 RATES = {
     "sgd": 0.03, "adam": 0.01, "adamw": 0.01, "nadam": 0.01, "rmsprop": 0.01, "adagrad": 0.1, "adadelta": 1.0,
-    "lion": 0.003,
+    "lion": 0.003, **dict.fromkeys(FULL_BATCH, 1.0),
 }  # fmt: skip
 TINY = [
     "network.hidden=[16,16]", "network.activation=tanh", "network.embedding=none", "network.dropout=0",
@@ -125,7 +131,9 @@ def circles() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.slow  # all together
 @pytest.mark.parametrize("name", OPTIMIZER_NUMBERS)
 def test_circles_are_learned(name: str) -> None:
-    run = fl.train(tiny(f"optimizer.name={name}", f"learning_rate={RATES[name]}"), *circles(), verbose=0)
+    whole = ["batch_size=auto"] if name in FULL_BATCH else []
+    recipe = override(tiny(), [f"optimizer.name={name}", f"learning_rate={RATES[name]}", *whole])
+    run = fl.train(recipe, *circles(), verbose=0)
     accuracy = next(s.value for s in run.scores if s.who == "model" and s.metric == "accuracy")
     assert run.outcome == "completed"
     assert accuracy >= 0.95
@@ -159,6 +167,9 @@ def test_the_rate_that_is_shown_is_the_one_of_the_schedule() -> None:
         ("adagrad", {"learning_rate": 0.01}),
         ("adadelta", {"learning_rate": 1.0, "beta_2": 0.95}),
         ("lion", {"learning_rate": 3e-4, "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.1}),
+        ("lm", {"learning_rate": 1.0, "damping": 1e-3}),
+        ("newton", {"learning_rate": 1.0, "damping": 1e-5}),
+        ("cg", {"learning_rate": 1.0}),
     ],
 )
 def test_numbers_for_a_keras_model_where_the_recipe_leaves_them_open(name: str, expected: dict[str, float]) -> None:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from fallline.errors import InputError, nearest
-from fallline.types import OPTIMIZER_NUMBERS
+from fallline.optimize.second_order import SECOND_ORDER, second_order
+from fallline.types import OPTIMIZER_NUMBERS, Evaluations
 
 __all__ = ["OPTIMIZERS", "Optimizer", "make_optimizer"]
 
@@ -29,12 +30,14 @@ class Optimizer:
             ``searches`` is True it also takes the keyword ``objective``, an `fallline.types.Objective`.
         numbers: the names that it reads from ``numbers``.
         searches: looks at the loss beyond its gradient (line searches, curvature, methods without a gradient).
+        evaluated: (state) -> what all steps so far have evaluated; None: one gradient a step.
     """
 
     init: Callable[[Tree], Tree]
     update: Callable[..., tuple[Tree, Tree]]
     numbers: tuple[str, ...]
     searches: bool = False
+    evaluated: Callable[[Tree], Evaluations] | None = None
 
 
 def _sgd(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
@@ -111,7 +114,8 @@ def make_optimizer(
     """Return the named optimizer.
 
     Args:
-        name: a key of `OPTIMIZERS`. ``adamw`` and ``lion`` decay kernels apart from the gradient (decoupled weight
+        name: a key of `OPTIMIZERS`, or of `fallline.optimize.second_order.SECOND_ORDER`, which heed none of the options
+            below. ``adamw`` and ``lion`` decay kernels apart from the gradient (decoupled weight
             decay, Loshchilov & Hutter, arXiv 1711.05101).
         nesterov: look ahead (sgd).
         clip: scale the gradients of a step down to the global norm ``clip_norm``.
@@ -121,8 +125,11 @@ def make_optimizer(
     Raises:
         InputError: for an unknown name.
     """
+    if name in SECOND_ORDER:
+        return _searching(name)
     if name not in OPTIMIZERS:
-        raise InputError(f"Unknown optimizer {name!r}.{nearest(name, OPTIMIZERS)} Allowed: {', '.join(OPTIMIZERS)}.")
+        allowed = (*OPTIMIZERS, *SECOND_ORDER)
+        raise InputError(f"Unknown optimizer {name!r}.{nearest(name, allowed)} Allowed: {', '.join(allowed)}.")
     make, used = OPTIMIZERS[name], OPTIMIZER_NUMBERS[name]
 
     def init(params: Tree) -> Tree:
@@ -147,3 +154,10 @@ def make_optimizer(
         return jax.tree.map(move, params, steps, own, shrink), state
 
     return Optimizer(init, update, ("learning_rate", *used, *(("clip_norm",) if clip else ())))
+
+
+def _searching(name: str) -> Optimizer:
+    init, update = second_order(name)
+    return Optimizer(
+        init, update, ("learning_rate", *OPTIMIZER_NUMBERS[name]), searches=True, evaluated=lambda state: state.counts
+    )

@@ -8,9 +8,12 @@ from typing import Any
 
 from fallline.errors import RecipeError
 from fallline.recipe.schema import EntryError, canonical, entries, sections, shown
-from fallline.types import OPTIMIZER_NUMBERS, SCHEDULE_NUMBERS, OptimizerRecipe, Recipe, StoppingRecipe
+from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, SCHEDULE_NUMBERS, OptimizerRecipe, Recipe, StoppingRecipe
 
-__all__ = ["check", "contradictions"]
+__all__ = ["USUAL_DAMPING", "check", "contradictions"]
+
+# Of Levenberg-Marquardt: Madsen, Nielsen & Tingleff (2004), eq. 3.14; what a recipe states whose optimizer has none.
+USUAL_DAMPING = 1e-3
 
 
 def check(recipe: Recipe) -> Recipe:
@@ -70,6 +73,7 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
     yield from _split(recipe)
     yield from _prepare_and_network(recipe)
     yield from _optimizer(recipe.optimizer)
+    yield from _full_batch(recipe)
     yield from _training(recipe)
 
 
@@ -116,11 +120,30 @@ _IDLE: dict[str, tuple[tuple[Any, ...], str]] = {
     "momentum": (("auto", 0.9), 'Use optimizer.name = "sgd", or beta_1 for the mean of the gradient.'),
     "beta_1": ((OptimizerRecipe().beta_1,), "Use optimizer.momentum."),
     "weight_decay": (("auto", 0.0), 'Use optimizer.name = "adamw", or optimizer.l2 for a penalty in the loss.'),
+    "damping": (("auto", USUAL_DAMPING), 'Use optimizer.name = "lm".'),
 }
 
 
 # What a resolved recipe states for entries that say "auto", whether or not they act.
 _RESOLVED = {"reduce_factor": 0.1, "reduce_patience": 10, "alpha": 5.0}
+
+
+def _full_batch(recipe: Recipe) -> Iterator[str]:
+    """What would make two looks at the same loss differ, or a step other than the optimizer's own."""
+    name = recipe.optimizer.name
+    if name not in FULL_BATCH:
+        return
+    compares = f'optimizer.name = "{name}" compares losses at several points of a step'
+    network = recipe.network
+    if network.dropout not in ("auto", 0.0):
+        yield f"network.dropout = {network.dropout:g} is random, but {compares}. Use network.dropout = 0."
+    if network.input_noise > 0:
+        yield f"network.input_noise = {network.input_noise:g} is random, but {compares}. Use network.input_noise = 0."
+    if recipe.optimizer.clip_norm > 0:
+        yield (
+            f"optimizer.clip_norm = {recipe.optimizer.clip_norm:g} changes gradients, but {compares} and chooses the "
+            "length of its step by them. Use clip_norm = 0."
+        )
 
 
 def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
@@ -136,7 +159,8 @@ def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
             readers = ", ".join(reader for reader, numbers in OPTIMIZER_NUMBERS.items() if number in numbers)
             yield f"optimizer.{number} = {value:g} belongs to {readers}, but {by}. {advice}"
     usual = OptimizerRecipe()
-    schedule = "cosine" if optimizer.schedule == "auto" else optimizer.schedule
+    usually = "constant" if name in FULL_BATCH else "cosine"
+    schedule = usually if optimizer.schedule == "auto" else optimizer.schedule
     for number in dict.fromkeys(number for numbers in SCHEDULE_NUMBERS.values() for number in numbers):
         value = getattr(optimizer, number)
         if number not in SCHEDULE_NUMBERS[schedule] and value not in (getattr(usual, number), _RESOLVED.get(number)):

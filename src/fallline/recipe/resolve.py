@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from fallline.errors import RecipeError
+from fallline.recipe.checks import USUAL_DAMPING
 from fallline.types import (
+    FULL_BATCH,
     REDUCING,
     NetworkRecipe,
     OptimizerRecipe,
@@ -22,6 +24,8 @@ __all__ = ["default_initializer", "own_numbers", "resolve", "resolve_reducing", 
 
 # Below so many rows every network is cheap and every row counts: small networks, more of them, more folds.
 _SMALL, _MEDIUM = 1_000, 5_000
+# An epoch of a full-batch optimizer is one step; a few hundred are what small problems take to their minimum.
+_FULL_BATCH_STEPS = 300
 
 _HE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "mish"})
 _LECUN = frozenset({"selu", "lecun_tanh"})
@@ -55,23 +59,23 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     Raises:
         RecipeError: entries that the kind of problem contradicts.
     """
-    if mistakes := list(_contradictions(recipe, kind)):
+    if mistakes := [*_contradictions(recipe, kind), *_partial_batch(recipe, n_rows)]:
         raise RecipeError(mistakes)
     regression = kind in ("regression", "multioutput")
-    small = n_rows < _SMALL
+    small, full = n_rows < _SMALL, recipe.optimizer.name in FULL_BATCH
     split, members = _split(recipe, n_rows)
     training = recipe.training
     training = replace(
         training,
-        epochs=_pick(training.epochs, 128 if regression else 64),
-        batch_size=_pick(training.batch_size, 64 if small else 256),
+        epochs=_pick(training.epochs, _FULL_BATCH_STEPS if full else 128 if regression else 64),
+        batch_size=_pick(training.batch_size, n_rows if full else 64 if small else 256),
         loss=_pick(training.loss, "mse" if regression else "cross_entropy"),
     )
     stopping = resolve_stopping(recipe.stopping, _patience(recipe, int(training.epochs), regression=regression))
     return replace(
         recipe,
         split=split,
-        network=_network(recipe.network, small=small),
+        network=_network(recipe.network, small=small, random=not full),
         optimizer=resolve_reducing(_optimizer(recipe.optimizer, regression=regression), stopping),
         training=training,
         stopping=stopping,
@@ -113,7 +117,16 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
         )
 
 
-def _network(network: NetworkRecipe, *, small: bool) -> NetworkRecipe:
+def _partial_batch(recipe: Recipe, n_rows: int) -> Iterator[str]:
+    size = recipe.training.batch_size
+    if recipe.optimizer.name in FULL_BATCH and size != "auto" and size < n_rows:
+        yield (
+            f'training.batch_size = {size} is a part of the {n_rows} rows, but optimizer.name = "'
+            f'{recipe.optimizer.name}" takes all of them at every step. Use training.batch_size = "auto".'
+        )
+
+
+def _network(network: NetworkRecipe, *, small: bool, random: bool) -> NetworkRecipe:
     hidden = _pick(network.hidden, (128, 128) if small else (256, 256, 256))
     activation = _pick(network.activation, "mish")
     return replace(
@@ -122,7 +135,7 @@ def _network(network: NetworkRecipe, *, small: bool) -> NetworkRecipe:
         activation=activation,
         initializer=_pick(network.initializer, default_initializer(activation)),
         embedding=_pick(network.embedding, "periodic" if hidden else "none"),
-        dropout=_pick(network.dropout, 0.15 if hidden else 0.0),
+        dropout=_pick(network.dropout, 0.15 if hidden and random else 0.0),
     )
 
 
@@ -136,6 +149,10 @@ _OWN: dict[str, dict[str, float]] = {
     "lion": {"learning_rate": 3e-4, "beta_2": 0.99, "weight_decay": 0.1},
     # Tieleman & Hinton, Coursera, lecture 6.5 (2012).
     "rmsprop": {"learning_rate": 1e-3, "momentum": 0.0, "beta_2": 0.9},
+    # Their own full step is tried first. Below 1e-5 of the largest, a curvature in float32 is mostly rounding.
+    **{name: {"learning_rate": 1.0} for name in FULL_BATCH},
+    "newton": {"learning_rate": 1.0, "damping": 1e-5},
+    "gauss_newton": {"learning_rate": 1.0, "damping": 1e-5},
 }
 
 
@@ -155,10 +172,11 @@ def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerReci
         "momentum": 0.9,
         "beta_2": 0.95,
         "weight_decay": 0.02 if name == "adamw" else 0.0,
+        "damping": USUAL_DAMPING,
         **own_numbers(name),
     }
     numbers = {key: _pick(getattr(optimizer, key), value) for key, value in usual.items()}
-    schedule = _pick(optimizer.schedule, "cosine")
+    schedule = _pick(optimizer.schedule, "constant" if name in FULL_BATCH else "cosine")
     return replace(optimizer, name=name, schedule=schedule, **numbers)
 
 

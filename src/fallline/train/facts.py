@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline.engine import DIVERGED, STOPPED
+from fallline.train.evaluations import evaluations
 from fallline.train.loop import Fitted, Member
 from fallline.train.prepared import Prepared
 from fallline.train.table_task import TableProgram
@@ -38,6 +39,7 @@ def table_facts(
     """
     state = fitted.state
     best, bad = np.asarray(state.best_epoch), np.asarray(state.bad_step)
+    counted = evaluations(program.optimizer, fitted)
     members = [
         {
             "seed": m.seed,
@@ -47,6 +49,7 @@ def table_facts(
             "best_val_loss": float(np.asarray(state.best_loss)[i]),
             "n_train": len(m.train_rows),
             "n_validation": len(m.val_rows),
+            "evaluations": counted[i],
             **({"bad_step": int(bad[i])} if bad[i] >= 0 else {}),
         }
         for i, m in enumerate(prepared.members)
@@ -70,6 +73,7 @@ def table_facts(
         "best_epoch": int(np.median(best)),
         "restored": prepared.recipe.stopping.restore_best,
         "steps_per_epoch": fitted.steps,
+        "evaluations": {key: sum(one[key] for one in counted) for key in counted[0]},
         "loss": prepared.recipe.training.loss,
         "temperature": temperature,
         "parameters": int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables)) * len(used),

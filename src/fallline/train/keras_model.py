@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -15,16 +15,18 @@ from fallline import recipe as recipes
 from fallline.engine import DIVERGED, STOPPED, Population, Stepwise, Stopping, configure
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer, schedule_numbers
+from fallline.recipe.checks import USUAL_DAMPING
 from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
+from fallline.train.evaluations import evaluations
 from fallline.train.halting import make_stopping, stopping_section, with_schedule
-from fallline.train.keras_support import convolves, require_jax, require_supported, rowwise_loss
+from fallline.train.keras_support import convolves, require_full_batch, require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import REDUCING_NUMBERS
 from fallline.train.trace import make_trace
-from fallline.types import REDUCING, OptimizerRecipe, Outcome, Recipe, Run
+from fallline.types import FULL_BATCH, REDUCING, OptimizerRecipe, Outcome, Recipe, Run
 
 __all__ = ["train_keras"]
 
@@ -202,6 +204,10 @@ def train_keras(
     _build(model, x)
     model = _compiled(model, x, y, recipe)
     settings = _settings(recipe, epochs, batch_size, shuffle, early_stopping, validation is not None)
+    if recipe is not None and recipe.optimizer.name in FULL_BATCH:
+        asked = recipe.training.batch_size if batch_size is None else settings.batch_size
+        require_full_batch(model, recipe.optimizer.name, asked, n)
+        settings = replace(settings, batch_size=n)
     optimizer, numbers = _recipe_optimizer(recipe)
     sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
     task = keras_task(model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted)
@@ -222,7 +228,7 @@ def train_keras(
     start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
     fitted = fit_population(population, [member], plan, data, *start, on_progress=on_progress)
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
-    run = _run(model, fitted, settings, recipe, n, validation, seed)
+    run = _run(model, fitted, settings, recipe, n, validation, seed, evaluations(optimizer, fitted)[0])
     causes = post_mortem(population, [member], plan, data, fitted, model)
     facts = {**with_causes(run.facts, causes), **_target_range(y), "total_seconds": time.perf_counter() - began}
     run = run.with_(facts=facts)
@@ -301,7 +307,8 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
             "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
         )
     made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
-    usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, **own_numbers(name)}
+    usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, "damping": USUAL_DAMPING}
+    usual |= own_numbers(name)
     values = {key: getattr(o, key) for key in made.numbers}
     numbers = {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
     if o.schedule in REDUCING:
@@ -344,6 +351,7 @@ def _run(
     n: int,
     validation: Tree | None,
     seed: int,
+    counted: dict[str, int],
 ) -> Run:
     state = fitted.state
     code, best = int(np.asarray(state.outcome)[0]), int(np.asarray(state.best_epoch)[0])
@@ -366,6 +374,7 @@ def _run(
         "best_epoch": best,
         "restored": bool(settings.stopping.keep_best and best),
         "steps_per_epoch": fitted.steps,
+        "evaluations": counted,
         "batch_size": settings.batch_size,
         "seed": seed,
         "loss": _loss_name(model),
@@ -380,6 +389,7 @@ def _run(
                 "epochs": int(np.asarray(state.epoch)[0]),
                 "best_epoch": best,
                 "best_val_loss": float(np.asarray(state.best_loss)[0]),
+                "evaluations": counted,
                 **({"bad_step": bad} if bad >= 0 else {}),
             }
         ],

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from fallline.errors import BackendError, InputError
+from fallline.errors import BackendError, InputError, RecipeError
 
-__all__ = ["convolves", "couples_rows", "require_jax", "require_supported", "rowwise_loss"]
+__all__ = ["convolves", "couples_rows", "require_full_batch", "require_jax", "require_supported", "rowwise_loss"]
 
 # Layers of Keras whose output for one row depends, or may depend, on the other rows of the batch while training; masks
 # make the loss of a row depend on how many steps the others have.
@@ -71,6 +71,33 @@ def require_supported(model: keras.Model) -> None:
             "The model was compiled with a scaled loss (mixed_float16), which fallline does not train. "
             "Use the dtype policy 'float32' or 'mixed_bfloat16', or compile with auto_scale_loss=False."
         )
+
+
+def require_full_batch(model: keras.Model, optimizer: str, batch_size: int | str, n: int) -> None:
+    """Raise unless an optimizer that takes all rows at every step and compares losses can train the model.
+
+    Args:
+        model: of the user's own.
+        optimizer: its name in a recipe.
+        batch_size: asked for, or "auto".
+        n: rows.
+
+    Raises:
+        RecipeError: fewer rows are asked for; the model draws random numbers in training.
+    """
+    mistakes = []
+    if batch_size != "auto" and int(batch_size) < n:
+        mistakes.append(
+            f'batch_size = {batch_size} is a part of the {n} rows, but optimizer.name = "{optimizer}" takes all of '
+            'them at every step. Leave it out, or say "auto".'
+        )
+    if any(v.path.endswith("seed_generator_state") for v in model.non_trainable_variables):
+        mistakes.append(
+            f"The model {model.name!r} draws random numbers in training (dropout, noise), but optimizer.name = "
+            f'"{optimizer}" compares losses at several points of a step. Train it without those layers.'
+        )
+    if mistakes:
+        raise RecipeError(mistakes)
 
 
 def _is_row_mean(loss: Any) -> bool:

@@ -18,7 +18,10 @@ __all__ = ["NUMBERS", "REDUCING_NUMBERS", "Prepared", "prepare"]
 
 REDUCING_NUMBERS = ("reduce_factor", "reduce_patience", "reduce_min_delta")
 # Numbers of the optimizer that are traced: recipes that differ in them alone share one compiled program.
-NUMBERS = ("learning_rate", "momentum", "beta_1", "beta_2", "weight_decay", "l2", "l1", "clip_norm", *REDUCING_NUMBERS)
+NUMBERS = (
+    "learning_rate", "momentum", "beta_1", "beta_2", "weight_decay", "damping", "l2", "l1", "clip_norm",
+    *REDUCING_NUMBERS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,6 +54,7 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
         beta_1=0.5,
         beta_2=0.5,
         weight_decay=0.0,
+        damping=0.5,
         warmup=0.0,
         schedule=recipe.optimizer.schedule if recipe.optimizer.schedule in REDUCING else "constant",
         **_USUAL_SCHEDULE,

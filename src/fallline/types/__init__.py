@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
-from fallline.types.objective import Objective
+from fallline.types.objective import Evaluations, Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.recipe import (
+    FULL_BATCH,
     OPTIMIZER_NUMBERS,
     REDUCING,
     SCHEDULE_NUMBERS,
@@ -30,6 +31,7 @@ from fallline.types.trace import Trace
 __all__ = [
     "COLUMN_KINDS",
     "FAMILIES",
+    "FULL_BATCH",
     "LAYER_STATISTICS",
     "NETWORK_STATISTICS",
     "OPTIMIZER_NUMBERS",
@@ -41,6 +43,7 @@ __all__ = [
     "ColumnSummary",
     "Diagnosis",
     "EnsembleRecipe",
+    "Evaluations",
     "Family",
     "Finding",
     "HeldOut",

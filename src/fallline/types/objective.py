@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Objective"]
+__all__ = ["Evaluations", "Objective"]
 
 Tree = Any
+
+
+class Evaluations(NamedTuple):
+    """How often a loss was looked at, each time over the step's whole batch; numbers or () int32 arrays."""
+
+    losses: Any  # without gradient
+    gradients: Any  # each with its loss
+    products: Any  # curvature times a vector, about two gradients each
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "FULL_BATCH",
     "OPTIMIZER_NUMBERS",
     "REDUCING",
     "SCHEDULE_NUMBERS",
@@ -147,7 +148,15 @@ OPTIMIZER_NUMBERS: Mapping[str, tuple[str, ...]] = {
     "adagrad": (),
     "adadelta": ("beta_2",),
     "lion": ("beta_1", "beta_2", "weight_decay"),
+    "newton": ("damping",),
+    "gauss_newton": ("damping",),
+    "lm": ("damping",),
+    "bfgs": (),
+    "lbfgs": (),
+    "cg": (),
 }
+# Those that take all rows at every step and compare losses: nothing random may differ between two looks.
+FULL_BATCH: tuple[str, ...] = ("newton", "gauss_newton", "lm", "bfgs", "lbfgs", "cg")
 
 # The same for the schedules of the learning rate.
 SCHEDULE_NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -175,7 +184,10 @@ class OptimizerRecipe:
 
     name: str = _entry("auto", "the learning algorithm; auto: adamw", choices=("auto", *OPTIMIZER_NUMBERS))
     learning_rate: float | Literal["auto"] = _entry(
-        "auto", "step size (its peak, under a schedule)", above=0.0, auto=True
+        "auto",
+        "step size (its peak, under a schedule); of a full-batch optimizer: the share of its step that is tried first",
+        above=0.0,
+        auto=True,
     )
     momentum: float | Literal["auto"] = _entry(
         "auto", "momentum; auto: 0.9, but 0 for rmsprop (sgd, rmsprop)", low=0.0, high=0.9999, auto=True
@@ -196,6 +208,14 @@ class OptimizerRecipe:
     )
     weight_decay: float | Literal["auto"] = _entry(
         "auto", "decoupled decay of kernels per step, times the learning rate (adamw, lion)", low=0.0, auto=True
+    )
+    damping: float | Literal["auto"] = _entry(
+        "auto",
+        "share of the largest curvature: the least that a step assumes (newton, gauss_newton), the damping of the "
+        "first step, which then adapts (lm)",
+        low=0.0,
+        high=1e6,
+        auto=True,
     )
     l2: float = _entry(0.0, "penalty (l2 / 2) * sum of squared kernels, added to the loss", low=0.0)
     l1: float = _entry(0.0, "penalty l1 * sum of absolute kernels, added to the loss", low=0.0)
@@ -249,7 +269,9 @@ class TrainingRecipe:
     """How long and in what portions the network sees the data."""
 
     epochs: int | Literal["auto"] = _entry("auto", "most passes over the training rows", low=1, auto=True)
-    batch_size: int | Literal["auto"] = _entry("auto", "examples per step", low=1, auto=True)
+    batch_size: int | Literal["auto"] = _entry(
+        "auto", "examples per step; auto: all under a full-batch optimizer", low=1, auto=True
+    )
     shuffle: bool = _entry(True, "new order of the examples in each epoch")
     loss: str = _entry(
         "auto",
