@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fallline.engine.devices import configure, member_devices
+from fallline.engine.inside import LayerTap, Observer, Watched, take_apart
 from fallline.engine.member import (
     DIVERGED,
     RUNNING,
@@ -24,7 +25,9 @@ __all__ = [
     "DIVERGED",
     "RUNNING",
     "STOPPED",
+    "LayerTap",
     "MemberState",
+    "Observer",
     "Pace",
     "Population",
     "Rows",
@@ -33,9 +36,11 @@ __all__ = [
     "Stepwise",
     "Stopping",
     "Task",
+    "Watched",
     "configure",
     "inspect_step",
     "member_devices",
     "start_state",
+    "take_apart",
     "used_weights",
 ]

@@ -105,6 +105,7 @@ class MemberState(NamedTuple):
     bad_step: Array  # () int32, first step of the epoch with a loss that is not finite; -1: none
     curve: Curve | tuple[()] = ()  # what the stopping criterion remembers, where it needs more than `wait`
     pace: Pace | tuple[()] = ()  # the member's own factor on the rate, where something lowers it
+    inside: Tree = ()  # what was seen in it (`fallline.engine.Watched`), where it is watched
 
 
 class Schedule(NamedTuple):
@@ -120,7 +121,7 @@ class Schedule(NamedTuple):
     rest_rate: Array  # (e,) float32
 
 
-def start_state(params: Tree, aux: Tree, optimizer: Tree, stopping: Stopping) -> MemberState:
+def start_state(params: Tree, aux: Tree, optimizer: Tree, stopping: Stopping, inside: Tree = ()) -> MemberState:
     """Return the state of p members before the first step; every leaf carries the members in its leading axis."""
     members = np.shape(jax.tree.leaves(params)[0])[0]
     zeros = np.zeros(members, np.int32)
@@ -138,6 +139,7 @@ def start_state(params: Tree, aux: Tree, optimizer: Tree, stopping: Stopping) ->
         bad_step=np.full(members, -1, np.int32),
         curve=begin_curve(stopping, members),
         pace=begin_pace(stopping, members, params),
+        inside=inside,
     )
 
 
@@ -388,4 +390,5 @@ def end_epoch(
         curve=curve,
         # The failing epoch is done again as it was: at the rate that it had.
         pace=_select(finite, own, before.pace),
+        inside=before.inside,
     )

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from fallline.engine.devices import member_devices
+from fallline.engine.inside import Observer, due, epochs_to_look, last_rate, look
 from fallline.engine.member import (
     RUNNING,
     MemberState,
@@ -52,6 +53,7 @@ def _member_chunk(
     task: Task,
     stopping: Stopping,
     validated: bool,
+    observer: Observer | None,
     data: Tree,
     epochs: jax.Array,
     state: MemberState,
@@ -81,7 +83,21 @@ def _member_chunk(
         state = end_epoch(stopping, before, after, running, monitored, trained=on_train[0], used=used, numbers=numbers)
         return index + 1, state, seen.at[index].set(seen_values(before, running, on_train, on_val))
 
-    _, state, seen = jax.lax.while_loop(going, epoch, (jnp.zeros((), jnp.int32), state, seen))
+    start = (jnp.zeros((), jnp.int32), state, seen)
+    if observer is None:
+        _, state, seen = jax.lax.while_loop(going, epoch, start)
+        return state, seen
+
+    def stretch(carry: Tree) -> Tree:
+        """Go on to the next look, or to the end, and look."""
+        index, state, seen = carry
+        end = index + epochs_to_look(state, epochs - index)
+        index, state, seen = jax.lax.while_loop(lambda c: going(c) & (c[0] < end), epoch, (index, state, seen))
+        rate = last_rate(schedule, state, index)
+        state = jax.lax.cond(due(state), lambda s: look(observer, numbers, data, s, rate), lambda s: s, state)
+        return index, state, seen
+
+    _, state, seen = jax.lax.while_loop(going, stretch, start)
     return state, seen
 
 
@@ -94,11 +110,20 @@ class Population:
         members: number of members, p. It is padded to a multiple of the devices with members that have ended.
         validated: whether validation rows are given; else early stopping follows the training loss.
         devices: devices to use; default: all, at most one per member.
+        observer: looks inside the members whose states have a `Watched`; None: nobody looks.
     """
 
     def __init__(
-        self, task: Task, stopping: Stopping, members: int, *, validated: bool, devices: list[jax.Device] | None = None
+        self,
+        task: Task,
+        stopping: Stopping,
+        members: int,
+        *,
+        validated: bool,
+        devices: list[jax.Device] | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        self.observer = observer
         self.task, self.stopping, self.members, self.validated = task, stopping, members, validated
         self.devices = devices or member_devices(members)
         self.columns = columns(task, stopping)
@@ -110,7 +135,9 @@ class Population:
 
     def _share(self, data: Tree, epochs: jax.Array, state: Tree, *others: Tree) -> Tree:
         """Train the members that one device holds."""
-        one: Callable[..., Tree] = partial(_member_chunk, self.task, self.stopping, self.validated, data, epochs)
+        one: Callable[..., Tree] = partial(
+            _member_chunk, self.task, self.stopping, self.validated, self.observer, data, epochs
+        )
         size = self.padded // len(self.devices)
         if size == 1:
             squeezed = jax.tree.map(lambda a: a[0], (state, *others))

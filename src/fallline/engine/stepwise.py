@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fallline.engine.inside import Observer, due, last_rate, seen_by
 from fallline.engine.member import (
     RUNNING,
     MemberState,
@@ -42,10 +43,18 @@ class Stepwise(Population):
         stopping: when a member ends and which weights it keeps.
         members: number of members.
         validated: whether validation rows are given.
+        observer: looks inside the members whose states have a `Watched`; None: nobody looks.
     """
 
-    def __init__(self, task: Task, stopping: Stopping, members: int, *, validated: bool) -> None:
-        super().__init__(task, stopping, members, validated=validated, devices=jax.local_devices()[:1])
+    def __init__(
+        self, task: Task, stopping: Stopping, members: int, *, validated: bool, observer: Observer | None = None
+    ) -> None:
+        devices = jax.local_devices()[:1]
+        super().__init__(task, stopping, members, validated=validated, devices=devices, observer=observer)
+        if observer is not None:
+            self._due = jax.jit(due)
+            self._gradient = jax.jit(observer.gradient)
+            self._conclude = jax.jit(lambda n, d, s, rate, found: seen_by(s, observer.conclude(n, d, s, rate, found)))
         self._step = jax.jit(partial(train_step, task), donate_argnums=(2,))
         self._observe = jax.jit(partial(observe_batch, task))
         self._finish = jax.jit(task.finish)
@@ -103,6 +112,15 @@ class Stepwise(Population):
         )
         return state, seen_values(before, running, on_train, on_val)
 
+    def _look(self, data: Tree, state: MemberState, numbers: Tree, schedule: Schedule, index: int) -> MemberState:
+        """Look inside; the gradients of the watch batch's parts are programs of their own, not a loop."""
+        assert self.observer is not None
+        parts = np.asarray(state.inside.rows).reshape(self.observer.parts, -1)
+        found = [self._gradient(numbers, data, state, rows) for rows in parts]
+        mean = jax.tree.map(lambda *values: sum(values) / len(values), *found) if len(found) > 1 else found[0]
+        looked: MemberState = self._conclude(numbers, data, state, last_rate(schedule, state, index), mean)
+        return looked
+
     def start(
         self,
         data: Tree,
@@ -126,11 +144,17 @@ class Stepwise(Population):
                 short = plan._replace(order=plan.order[:, :1], valid=plan.valid[:1], rates=plan.rates[:, :1])
                 few = [rows._replace(batches=rows.batches[:1], valid=rows.valid[:1]) for rows in evaluated]
                 self._epoch(data, current, own, short, 0, (few[0], few[1]))
+                if self.observer is not None:
+                    self._look(data, current, own, plan, 0)
             for index in range(epochs):
                 if int(current.outcome) != RUNNING:
                     break
+                if self.observer is not None and index == 0 and bool(self._due(current)):
+                    current = self._look(data, current, own, plan, index)
                 current, values = self._epoch(data, current, own, plan, index, (evaluated[0], evaluated[1]))
                 rows[index] = np.asarray(values)
+                if self.observer is not None and bool(self._due(current)):
+                    current = self._look(data, current, own, plan, index + 1)
             states.append(current)
             seen.append(rows)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states), jnp.asarray(np.stack(seen))
