@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fallline import watch as watch
     from fallline.data import make_problem as make_problem
     from fallline.data import read_table as read_table
     from fallline.diagnose import check as check
@@ -43,6 +44,7 @@ __all__ = [
     "make_problem",
     "read_table",
     "train",
+    "watch",
 ]
 
 __version__ = "0.1.0"
@@ -62,6 +64,7 @@ _HOMES = {
     "make_problem": "fallline.data:make_problem",
     "read_table": "fallline.data:read_table",
     "train": "fallline.train:train",
+    "watch": "fallline.watch:",
 }
 
 # Keras reads its backend once, on its first import, and fallline's engine is JAX. Where Keras is already there with
@@ -74,7 +77,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name].split(":")
-    found = getattr(importlib.import_module(module), attribute)
+    home = importlib.import_module(module)
+    found = getattr(home, attribute) if attribute else home
     globals()[name] = found
     return found
 
@@ -91,7 +95,7 @@ class _Package(ModuleType):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
+        if not (isinstance(value, ModuleType) and _HOMES.get(name, ":").partition(":")[2]):
             super().__setattr__(name, value)
 
 

@@ -100,6 +100,7 @@ _RUN_VERBS = {
     "predict_proba": "fallline.train:predict_proba",
     "save": "fallline.store:save_run",
     "report": "fallline.report:write_report",
+    "diagnose": "fallline.diagnose:diagnose",
 }
 
 
@@ -169,6 +170,11 @@ class Run:
     def report(self, path: Any, *, overwrite: bool = False) -> Any:
         """Write the self-contained HTML report."""
         return _verb("report")(self, path, overwrite=overwrite)
+
+    def diagnose(self) -> Diagnosis:
+        """Return what is wrong with this training, as the rules of today see it."""
+        found: Diagnosis = _verb("diagnose")(self)
+        return found
 
     def with_(self, **changes: Any) -> Run:
         """Return the same run with some fields replaced."""

@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from fallline.watch.keras_fit import keras
+
+__all__ = ["keras"]
