@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "Predict the rows of a new table with a trained run.",
     "runs": "List the runs in a folder.",
     "diagnose": "Say what is wrong with a training, from a run folder, a CSV of curves or TensorBoard logs.",
+    "serve": "Show the runs on a live page; start, stop and fork trainings there.",
     "report": "Write a run's HTML report again.",
     "recipe": "Print a preset recipe as commented TOML.",
     "rules": "List the symptoms that the diagnosis looks for.",

@@ -5,7 +5,7 @@ from fallline.store.folder import RunFolder
 from fallline.store.live import Live, LiveWriter, read_live
 from fallline.store.model_file import load_model
 from fallline.store.record import load_run, save_run, write_run, write_start
-from fallline.store.runs import RunEntry, list_runs, next_name
+from fallline.store.runs import RunEntry, list_runs, next_name, run_entry, run_folders
 
 __all__ = [
     "Live",
@@ -18,6 +18,8 @@ __all__ = [
     "load_run",
     "next_name",
     "read_live",
+    "run_entry",
+    "run_folders",
     "save_run",
     "write_run",
     "write_start",

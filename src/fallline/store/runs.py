@@ -13,9 +13,10 @@ from fallline.errors import RunFolderError
 from fallline.store import atomic
 from fallline.store.folder import RunFolder, free_name
 from fallline.store.lock import read_writer
+from fallline.store.manifest import read_manifest
 from fallline.store.plain import loads
 
-__all__ = ["RunEntry", "list_runs", "next_name"]
+__all__ = ["RunEntry", "list_runs", "next_name", "run_entry", "run_folders"]
 
 _MAX_STEM = 60
 
@@ -60,8 +61,20 @@ def list_runs(root: str | os.PathLike[str]) -> list[RunEntry]:
     Raises:
         RunFolderError: ``root`` itself cannot be read.
     """
+    return sorted((run_entry(folder) for folder in run_folders(root)), key=lambda entry: (entry.created, entry.name))
+
+
+def run_folders(root: str | os.PathLike[str]) -> list[Path]:
+    """Return the folders below ``root`` that may be runs: neither links nor hidden.
+
+    Args:
+        root: the folder of runs; one that does not exist has none.
+
+    Raises:
+        RunFolderError: ``root`` itself cannot be read.
+    """
     try:
-        folders = [
+        return [
             Path(entry.path)
             for entry in os.scandir(root)
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
@@ -70,13 +83,13 @@ def list_runs(root: str | os.PathLike[str]) -> list[RunEntry]:
         return []
     except OSError as error:
         raise atomic.explain(error, Path(root), "read") from error
-    return sorted((_entry(folder) for folder in folders), key=lambda entry: (entry.created, entry.name))
 
 
-def _entry(path: Path) -> RunEntry:
+def run_entry(path: Path) -> RunEntry:
+    """Return one folder's line of the list; it never fails, but says what is wrong."""
     try:
-        folder = RunFolder.open(path)
-        manifest = folder.manifest
+        # Each look at a manifest checks it whole; a list of a thousand runs must not do so thrice for each.
+        manifest = read_manifest(path)
         status: str = manifest.status
         if status == "training":
             writer = read_writer(path)
@@ -90,7 +103,7 @@ def _entry(path: Path) -> RunEntry:
                 created=created,
                 problem="" if status == "training" else "nothing was saved yet",
             )
-        body = loads(folder.read("run.json"))
+        body = loads(RunFolder(path).read("run.json"))
         return RunEntry(path.name, path, status, created=created, **_known(body))
     except RunFolderError as error:
         return RunEntry(path.name, path, "unusable", problem=str(error))

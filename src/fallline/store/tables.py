@@ -56,6 +56,17 @@ def trace_to_parquet(trace: Trace) -> bytes:
     return out.getvalue()
 
 
+def _texts(column: Any) -> np.ndarray:
+    """Return a column of texts as an array of objects; few different ones, very often, are made once each."""
+    import pyarrow as pa
+
+    coded = column.combine_chunks().dictionary_encode()
+    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
+    words: np.ndarray = np.array([*coded.dictionary.to_pylist(), None], object)[:-1]
+    found: np.ndarray = words[coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)]
+    return found
+
+
 def trace_from_parquet(data: bytes, what: str = "trace.parquet") -> Trace:
     """Return the trace that `trace_to_parquet` wrote.
 
@@ -76,7 +87,7 @@ def trace_from_parquet(data: bytes, what: str = "trace.parquet") -> Trace:
     except (pa.ArrowException, OSError) as error:
         raise RunFolderError(f"Cannot read {what}: {error}. It is damaged, or was not written by fallline.") from error
     columns = {
-        name: np.array(table[name].to_pylist(), object)
+        name: _texts(table[name])
         if name in ("layer", "quantity")
         else table[name].to_numpy().copy()
         for name in schema.names
