@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fallline.diagnose import diagnose as diagnose
     from fallline.estimator import Classifier as Classifier
     from fallline.estimator import Regressor as Regressor
+    from fallline.network import builders as networks
+    from fallline.network import lsuv as lsuv
     from fallline.recipe import default as default_recipe
     from fallline.store import load_run as load
     from fallline.train import train as train
@@ -41,7 +43,9 @@ __all__ = [
     "default_recipe",
     "diagnose",
     "load",
+    "lsuv",
     "make_problem",
+    "networks",
     "read_table",
     "train",
     "watch",
@@ -61,7 +65,9 @@ _HOMES = {
     "default_recipe": "fallline.recipe:default",
     "diagnose": "fallline.diagnose:diagnose",
     "load": "fallline.store:load_run",
+    "lsuv": "fallline.network:lsuv",
     "make_problem": "fallline.data:make_problem",
+    "networks": "fallline.network:builders",
     "read_table": "fallline.data:read_table",
     "train": "fallline.train:train",
     "watch": "fallline.watch:",

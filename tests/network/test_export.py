@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from fallline.data import Preparation, make_problem
-from fallline.network import build_mlp
+from fallline.network import build_network
 from fallline.network.activations import activation, apply_activation
 from fallline.network.export import Finish, export_model
 from fallline.train.prediction import apply_model
@@ -46,6 +46,8 @@ def preparation(prepare: PrepareRecipe) -> Any:
 
 BATCH, LAYER = replace(BASE, normalization="batch"), replace(BASE, normalization="layer")
 LINEAR = replace(BASE, hidden=())
+GROUP = replace(BASE, hidden=(6, 4), normalization="group", groups=2, input_dropout=0.1, hidden_noise=0.1)
+RADIAL = replace(BASE, kind="rbf", hidden=(5,))
 CASES: dict[str, tuple[NetworkRecipe, int, str, PrepareRecipe, float]] = {
     "one member": (BASE, 1, "regression", PrepareRecipe(), 1.0),
     "three members": (BASE, 3, "regression", PrepareRecipe(numeric="standard", clip=0.0), 1.0),
@@ -55,6 +57,13 @@ CASES: dict[str, tuple[NetworkRecipe, int, str, PrepareRecipe, float]] = {
     "batch, three": (replace(BATCH, skip=True), 3, "multioutput", PrepareRecipe(numeric="none"), 1.0),
     "layer, alone": (replace(LAYER, activation="lecun_tanh"), 1, "multiclass", PrepareRecipe(), 1.0),
     "layer, three": (replace(LAYER, embedding="periodic"), 3, "binary", PrepareRecipe(), 2.0),
+    "group, alone": (replace(GROUP, activation="relu"), 1, "multiclass", PrepareRecipe(whiten="pca"), 1.0),
+    "group, three": (GROUP, 3, "multioutput", PrepareRecipe(whiten="zca"), 1.0),
+    "radial, alone": (RADIAL, 1, "regression", PrepareRecipe(numeric="unit"), 1.0),
+    "radial, three": (replace(RADIAL, skip=True, input_scale=False), 3, "binary", PrepareRecipe(), 1.2),
+    "autoencoder": (replace(BASE, kind="autoencoder", hidden=(7, 2)), 3, "multioutput", PrepareRecipe(), 1.0),
+    "bounded, alone": (replace(BASE, output="sigmoid"), 1, "multiclass", PrepareRecipe(), 1.3),
+    "bounded, three": (replace(BASE, output="lecun_tanh"), 3, "multilabel", PrepareRecipe(), 0.8),
     "linear, alone": (LINEAR, 1, "multioutput", PrepareRecipe(), 1.0),
     "linear, three": (replace(LINEAR, embedding="periodic"), 3, "multilabel", PrepareRecipe(max_levels=2), 0.8),
 }  # fmt: skip
@@ -66,7 +75,7 @@ def made(name: str, clip_target: bool = True) -> tuple[keras.Model, np.ndarray, 
     fitted, problem = preparation(prepare)
     raw = fitted.raw(problem.frame)
     outputs = OUTPUTS[kind]
-    network = build_mlp(recipe, features=fitted.n_features, numbers=fitted.n_numeric, outputs=outputs)
+    network = build_network(recipe, features=fitted.n_features, numbers=fitted.n_numeric, outputs=outputs)
     rng = np.random.default_rng(7)
     stirred: list[list[np.ndarray]] = []
     for seed in range(k):  # no weight stays at its first value: zeros and ones would hide mistakes
@@ -84,6 +93,7 @@ def made(name: str, clip_target: bool = True) -> tuple[keras.Model, np.ndarray, 
         scale=np.array([0.7, 3e3][:outputs]) if quantity else None,
         low=np.array([4.6, -2.1e4][:outputs]) if quantity and clip_target else None,
         high=np.array([5.4, -1.9e4][:outputs]) if quantity and clip_target else None,
+        output=recipe.output,
     )
     model = export_model(network, stacked[:count], stacked[count:], fitted, raw.shape[1], finish)
     variables = [*network.model.trainable_variables, *network.model.non_trainable_variables]

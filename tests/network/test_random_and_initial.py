@@ -79,6 +79,7 @@ SPREAD = {
     "lecun_uniform": lambda i, o: np.sqrt(1 / i),
     "lecun_normal": lambda i, o: np.sqrt(1 / i),
     "random_normal": lambda i, o: 1.0,
+    "random_uniform": lambda i, o: 1 / np.sqrt(3),
 }
 
 
@@ -95,6 +96,21 @@ def test_spread_of_initial_kernels(name: str, fans: tuple[int, int]) -> None:
         assert np.abs(kernel).max() <= np.sqrt(3) * expected * (1 + 1e-6)
 
 
+@pytest.mark.parametrize(("name", "expected"), [("random_normal", 0.05), ("random_uniform", 0.05 / np.sqrt(3))])
+def test_the_spread_of_normal_and_uniform_weights_can_be_chosen(name: str, expected: float) -> None:
+    kernel = initial_kernel(name, np.random.default_rng(0), (200, 100), 0.05)
+    assert kernel.std() == pytest.approx(expected, rel=0.03)
+    if name == "random_uniform":
+        assert 0.0499 < np.abs(kernel).max() <= 0.05
+
+
+def test_the_fans_of_a_convolution_are_fields_times_channels() -> None:
+    kernel = initial_kernel("glorot_uniform", np.random.default_rng(0), (5, 5, 6, 16))
+    assert kernel.shape == (5, 5, 6, 16)
+    limit = np.sqrt(6 / (25 * 6 + 25 * 16))
+    assert 0.99 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
+
+
 @pytest.mark.parametrize("fans", [(30, 8), (8, 30), (12, 12)])
 def test_orthogonal_is_orthogonal(fans: tuple[int, int]) -> None:
     kernel = initial_kernel("orthogonal", np.random.default_rng(0), fans).astype(np.float64)
@@ -103,4 +119,4 @@ def test_orthogonal_is_orthogonal(fans: tuple[int, int]) -> None:
 
 
 def test_every_initialiser_is_tested() -> None:
-    assert set(INITIALIZERS) == {*SPREAD, "orthogonal"}
+    assert set(INITIALIZERS) == {*SPREAD, "orthogonal", "lsuv"}

@@ -35,6 +35,8 @@ def _values(entry: Entry) -> st.SearchStrategy[Any]:
         found = st.integers(int(low or 0), None if entry.high is None else int(entry.high))
     elif entry.type == "ints":
         found = st.lists(st.integers(1, 4096), max_size=4).map(tuple)
+    elif entry.type == "floats":
+        found = st.lists(st.floats(0, 1e6), max_size=4).map(tuple)
     else:
         found = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
     return st.one_of(st.just("auto"), found) if entry.auto else found

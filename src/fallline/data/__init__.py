@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fallline.data.derived import as_pixels, flat_images, reconstruction_problem
     from fallline.data.preparation import CategoryBlock, Preparation
     from fallline.data.problem import make_problem
     from fallline.data.read import read_table
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CategoryBlock",
     "Preparation",
+    "as_pixels",
+    "flat_images",
     "fold_rows",
     "make_problem",
     "read_table",
+    "reconstruction_problem",
     "split_rows",
     "summarise",
 ]
@@ -26,9 +30,12 @@ __all__ = [
 _HOMES = {
     "CategoryBlock": "preparation",
     "Preparation": "preparation",
+    "as_pixels": "derived",
+    "flat_images": "derived",
     "fold_rows": "splits",
     "make_problem": "problem",
     "read_table": "read",
+    "reconstruction_problem": "derived",
     "split_rows": "splits",
     "summarise": "summary",
 }

@@ -13,18 +13,22 @@ from fallline.data.values import as_dates, as_labels
 from fallline.errors import DataError
 from fallline.types import PrepareRecipe, Problem
 
-__all__ = ["fit_fields", "scaling"]
+__all__ = ["fit_fields", "scaled_numbers", "scaling", "whitening"]
 
+# A direction with less than this share of the largest variance is rounding, in single precision.
+_FLAT = 1e-8
 _TINY = 1.0 / float(np.finfo(np.float32).max)
 
 
-def fit_fields(problem: Problem, rows: np.ndarray, prepare: PrepareRecipe) -> dict[str, Any]:
+def fit_fields(problem: Problem, rows: np.ndarray, prepare: PrepareRecipe, channels: int = 0) -> dict[str, Any]:
     """Return the fields of a `Preparation` fitted on some rows.
 
     Args:
         problem: the problem.
         rows: positions (m,) of the training rows.
         prepare: how to scale.
+        channels: c, when the columns are the pixels of images: every c-th column is of the same channel, and a channel
+            is scaled as a whole; 0: no images.
     """
     rows = _check_rows(rows, problem.n_rows)
     frame = problem.frame.iloc[rows]
@@ -39,7 +43,17 @@ def fit_fields(problem: Problem, rows: np.ndarray, prepare: PrepareRecipe) -> di
     numeric_index = np.array([i for i, column in enumerate(columns) if not column.is_category], np.int64)
     numbers = raw[:, numeric_index].astype(np.float64)
     # In single precision, as the saved model holds them: rounded there alone, a centre far from 0 shifts a column.
-    fill, center, scale = (part.astype(np.float32).astype(np.float64) for part in scaling(numbers, prepare.numeric))
+    together = channels > 0 and numbers.shape[1] % channels == 0
+    found = scaling(numbers.reshape(-1, channels) if together else numbers, prepare.numeric)
+    fill, center, scale = (
+        np.resize(part, numbers.shape[1]).astype(np.float32).astype(np.float64) if together else _single(part)
+        for part in found
+    )
+    clip = 0.0 if prepare.numeric == "none" else float(prepare.clip)
+    whiten_center, whiten_matrix = np.zeros(0), np.zeros((0, 0))
+    if prepare.whiten != "none" and len(numeric_index):
+        scaled = scaled_numbers(numbers, fill, center, scale, clip)
+        whiten_center, whiten_matrix = (_single(part) for part in whitening(scaled, prepare.whiten))
     target_center, target_scale = _target_scaling(problem, rows, prepare)
     names = [column.name for column in problem.columns]
     return {
@@ -52,11 +66,66 @@ def fit_fields(problem: Problem, rows: np.ndarray, prepare: PrepareRecipe) -> di
         "numeric_center": center,
         "numeric_scale": scale,
         # Without scaling the bound would cut the numbers themselves, in whatever units they are.
-        "clip": 0.0 if prepare.numeric == "none" else float(prepare.clip),
+        "clip": clip,
+        "whiten_center": whiten_center,
+        "whiten_matrix": whiten_matrix,
+        "whitened": prepare.whiten if len(whiten_matrix) else "none",
         "indicator_index": numeric_index[np.isnan(numbers).any(axis=0)],
         "target_center": target_center,
         "target_scale": target_scale,
     }
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    """The values that single precision keeps, in double precision."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def scaled_numbers(
+    numbers: np.ndarray, fill: np.ndarray, center: np.ndarray, scale: np.ndarray, clip: float
+) -> np.ndarray:
+    """Return numbers (n, m) filled where missing, centred, scaled and smoothly clipped."""
+    z: np.ndarray = (np.where(np.isnan(numbers), fill, numbers) - center) * scale
+    return z / np.sqrt(1.0 + (z / clip) ** 2) if clip > 0 else z
+
+
+def whitening(scaled: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return centre (m,) and matrix (m, m) by which (z - centre) @ matrix has the identity for its covariance.
+
+    With the covariance C = U diag(lambda) U^T the matrix is U diag(lambda^-1/2) for ``pca``, and U diag(lambda^-1/2)
+    U^T for ``zca``, the one that changes the columns least. A direction without variance (a constant column, a copy of
+    another one) gets the factor 0: its noise would be blown up instead.
+
+    Args:
+        scaled: (n, m) scaled training rows, n > m.
+        how: ``pca`` or ``zca``.
+
+    Raises:
+        DataError: no more rows than columns: the covariance has no inverse.
+
+    Source: LeCun et al. 1998, Efficient BackProp, section 4.3 and figure 3; Kessy, Lewin & Strimmer, The American
+    Statistician 72 (2018), table 1 (divisor n, as for standard scaling).
+
+    >>> z = np.random.default_rng(0).normal(size=(200, 3)) @ np.array([[1, 2, 0], [0, 1, 1], [0, 0, 0.1]])
+    >>> center, matrix = whitening(z, "zca")
+    >>> bool(np.allclose(np.cov((z - center) @ matrix, rowvar=False, bias=True), np.eye(3)))
+    True
+    """
+    n, m = scaled.shape
+    if n <= m:
+        raise DataError(
+            f'prepare.whiten = "{how}" needs more training rows than columns of numbers, but there are {n:,} rows and '
+            f'{m:,} columns: their covariance has no inverse. Give more rows or fewer columns, or use whiten = "none".'
+        )
+    center = scaled.mean(axis=0)
+    variances, axes = np.linalg.eigh((scaled - center).T @ (scaled - center) / n)
+    variances, axes = variances[::-1], axes[:, ::-1]  # largest first, as principal components are counted
+    # Eigenvectors come with any sign: the largest entry is made positive, so that all machines agree.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(m)])
+    usable = variances > _FLAT * variances[0]
+    factors = np.where(usable, 1.0 / np.sqrt(np.where(usable, variances, 1.0)), 0.0)
+    matrix = axes * factors
+    return center, matrix @ axes.T if how == "zca" else matrix
 
 
 def _check_rows(rows: np.ndarray, n: int) -> np.ndarray:
@@ -95,7 +164,8 @@ def scaling(numbers: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray, np.n
         numbers: training rows.
         how: ``robust``: (x - median) / IQR; where at least half of the values are equal, so that the IQR is 0, the
             typical distance of the others takes its place. ``standard``: (x - mean) / sd. ``minmax``: to [-1, 1].
-            ``none``. A column that is constant gets scale 0 (except with ``none``).
+            ``unit``: to [0, 1]. ``center``: x - mean. ``none``. A column that is constant gets scale 0 (except with
+            ``none``).
 
     Source: Holzmüller et al., RealMLP, arXiv 2407.04491, section 3 (robust scaling).
 
@@ -121,6 +191,11 @@ def _scale_one(present: np.ndarray, how: str) -> tuple[float, float, float]:
     if how == "standard":
         mean, sd = float(present.mean()), float(present.std())
         return mean, mean, _inverse(sd) if high > low else 0.0
+    if how == "center":
+        mean = float(present.mean())
+        return mean, mean, 1.0 if high > low else 0.0
+    if how == "unit":
+        return median, low, _inverse(high - low)
     if how == "minmax":
         return median, low + (high - low) / 2, 2.0 * _inverse(high - low)
     return median, median, _inverse(q75 - q25) or _inverse_of_others(present, median)

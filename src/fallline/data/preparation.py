@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fallline.data.fit import fit_fields
+from fallline.data.fit import fit_fields, scaled_numbers
 from fallline.data.frames import as_frame, is_array_like, shown
 from fallline.data.raw import RawColumn, raw_matrix
 from fallline.errors import DataError, nearest
@@ -50,6 +50,7 @@ class Preparation:
 
         x = raw[:, numeric_index];  x = where(isnan(x), numeric_fill, x);  x = (x - numeric_center) * numeric_scale
         x = x / sqrt(1 + (x / clip)^2)                  when clip > 0
+        x = (x - whiten_center) @ whiten_matrix         when whitened
         features = [x, isnan(raw[:, indicator_index]), category blocks in order]
 
     Args:
@@ -65,6 +66,9 @@ class Preparation:
         indicator_index: (q,) int64, columns of the raw matrix with an indicator of missing values.
         target_center: (k,) float64, in the target's units.
         target_scale: (k,) float64, > 0.
+        whiten_center: (m,) float64; empty when not whitened.
+        whiten_matrix: (m, m) float64; empty when not whitened.
+        whitened: ``none``, ``pca`` or ``zca``.
 
     Source: robust scaling and smooth clipping: Holzmüller et al., RealMLP, arXiv 2407.04491, section 3.
     """
@@ -81,15 +85,21 @@ class Preparation:
     indicator_index: np.ndarray
     target_center: np.ndarray
     target_scale: np.ndarray
+    whiten_center: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    whiten_matrix: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    whitened: str = "none"
 
     @classmethod
-    def fit(cls, problem: Problem, rows: np.ndarray, prepare: PrepareRecipe | None = None) -> Preparation:
+    def fit(
+        cls, problem: Problem, rows: np.ndarray, prepare: PrepareRecipe | None = None, channels: int = 0
+    ) -> Preparation:
         """Fit on some rows of a problem; the other rows have no influence whatever.
 
         Args:
             problem: the problem.
             rows: positions (m,) of the training rows, at least one.
             prepare: how to scale; default: the default recipe's.
+            channels: of the images whose pixels the columns are, each scaled as a whole; 0: no images.
 
         >>> from fallline.data import make_problem
         >>> table = {"a": [1.0, 2.0, 3.0, None], "c": ["u", "v", "w", "u"], "y": [0.5, 1.0, 2.0, 4.0]}
@@ -100,7 +110,7 @@ class Preparation:
         >>> preparation.raw({"a": [2.0, None], "c": ["w", "new"]}).tolist()
         [[2.0, 3.0], [nan, 0.0]]
         """
-        return cls(**fit_fields(problem, np.asarray(rows), prepare or PrepareRecipe()))
+        return cls(**fit_fields(problem, np.asarray(rows), prepare or PrepareRecipe(), channels))
 
     # ------------------------------------------------------------------------------------------------ sizes
 
@@ -132,6 +142,8 @@ class Preparation:
     def feature_names(self) -> tuple[str, ...]:
         """One name per feature."""
         names = [self.columns[i].name for i in self.numeric_index]
+        if self.whitened == "pca":
+            names = [f"component {i + 1}" for i in range(len(names))]
         names += [f"{self.columns[i].name} (missing)" for i in self.indicator_index]
         for block in self.category_blocks:
             column = self.columns[block.raw_index]
@@ -154,6 +166,8 @@ class Preparation:
                 of
                 dates (with row and value), an infinite value, an array of another width.
         """
+        if isinstance(frame, np.ndarray) and frame.ndim > 2 and self.arrays:  # images: a row of pixels each
+            frame = frame.reshape(len(frame), -1)
         given = frame
         table = as_frame(frame)
         if is_array_like(given):
@@ -193,9 +207,9 @@ class Preparation:
             )
         out = np.empty((len(raw), self.n_features), np.float32)
         numbers = raw[:, self.numeric_index].astype(np.float64)
-        numbers = (np.where(np.isnan(numbers), self.numeric_fill, numbers) - self.numeric_center) * self.numeric_scale
-        if self.clip > 0:
-            numbers /= np.sqrt(1.0 + (numbers / self.clip) ** 2)
+        numbers = scaled_numbers(numbers, self.numeric_fill, self.numeric_center, self.numeric_scale, self.clip)
+        if len(self.whiten_matrix):
+            numbers = (numbers - self.whiten_center) @ self.whiten_matrix
         out[:, : self.n_numeric] = numbers
         at = self.n_numeric + len(self.indicator_index)
         out[:, self.n_numeric : at] = np.isnan(raw[:, self.indicator_index])

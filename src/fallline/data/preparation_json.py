@@ -48,6 +48,12 @@ def to_plain(preparation: Preparation) -> dict[str, Any]:
         "arrays": preparation.arrays,
         "clip": preparation.clip,
     }
+    if len(preparation.whiten_matrix):
+        plain["whitening"] = {
+            "how": preparation.whitened,
+            "center": preparation.whiten_center.tolist(),
+            "matrix": preparation.whiten_matrix.tolist(),
+        }
     return plain | {name: getattr(preparation, name).tolist() for name in (*_INDICES, *_VECTORS)}
 
 
@@ -55,10 +61,11 @@ def from_plain(stored: Mapping[str, Any]) -> Preparation:
     """Return the preparation that `to_plain` wrote; raise `DataError` when anything is not as it wrote it."""
     if not isinstance(stored, Mapping):
         raise _bad(f"it is {type(stored).__name__}, not an object with named entries")
-    expected = {"format", *(field.name for field in fields(Preparation))}
-    if set(stored) != expected:
+    expected = {"format", *(field.name for field in fields(Preparation) if not field.name.startswith("whiten"))}
+    if set(stored) - {"whitening"} != expected:
         raise _bad(
-            f"entries missing: {sorted(expected - set(stored))}, unknown: {sorted(map(str, set(stored) - expected))}"
+            f"entries missing: {sorted(expected - set(stored))}, unknown: "
+            f"{sorted(map(str, set(stored) - expected - {'whitening'}))}"
         )
     if stored["format"] != FORMAT or isinstance(stored["format"], bool):
         raise _bad(f"its format is {stored['format']!r}; this version reads {FORMAT}")
@@ -75,12 +82,12 @@ def from_plain(stored: Mapping[str, Any]) -> Preparation:
     if not isinstance(stored["arrays"], bool):
         raise _bad("arrays must be true or false")
     numeric = np.array([i for i, column in enumerate(columns) if not column.is_category], np.int64)
-    index = {name: _index(stored[name], name, len(columns)) for name in _INDICES}
+    index: dict[str, Any] = {name: _index(stored[name], name, len(columns)) for name in _INDICES}
     if not np.array_equal(index["numeric_index"], numeric) or not set(index["indicator_index"].tolist()) <= set(
         numeric.tolist()
     ):
         raise _bad("numeric_index and indicator_index must name the columns that hold numbers")
-    vectors = {name: _vector(stored[name], name) for name in _VECTORS}
+    vectors: dict[str, Any] = {name: _vector(stored[name], name) for name in _VECTORS}
     for name in ("numeric_fill", "numeric_center", "numeric_scale"):
         if len(vectors[name]) != len(numeric):
             raise _bad(f"{name} has {len(vectors[name])} numbers for {len(numeric)} numeric columns")
@@ -99,7 +106,22 @@ def from_plain(stored: Mapping[str, Any]) -> Preparation:
         clip=clip,
         **index,
         **vectors,
+        **(_whitening(stored["whitening"], len(numeric)) if "whitening" in stored else {}),
     )
+
+
+def _whitening(stored: Any, m: int) -> dict[str, Any]:
+    if not isinstance(stored, Mapping) or set(stored) != {"how", "center", "matrix"}:
+        raise _bad("whitening must have the entries how, center and matrix")
+    if stored["how"] not in ("pca", "zca"):
+        raise _bad(f"whitening.how is {stored['how']!r}; it must be pca or zca")
+    if not isinstance(stored["matrix"], list):
+        raise _bad("whitening.matrix must be a list of rows")
+    rows = [_vector(row, "whitening.matrix") for row in stored["matrix"]]
+    center = _vector(stored["center"], "whitening.center")
+    if not m or len(center) != m or len(rows) != m or any(len(row) != m for row in rows):
+        raise _bad(f"whitening must have {m} x {m} numbers, one row and one column per column of numbers")
+    return {"whiten_center": center, "whiten_matrix": np.stack(rows), "whitened": stored["how"]}
 
 
 def _bad(why: str) -> DataError:

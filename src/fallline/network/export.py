@@ -6,7 +6,7 @@ layers as one. A single network is written with ordinary `Dense` layers. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +14,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from fallline.network.activations import apply_activation
-from fallline.network.mlp import MemberNetwork
-from fallline.types import ProblemKind
+from fallline.network.activations import apply_activation, apply_output_unit
+from fallline.network.builders import radial_weights
+from fallline.network.lenet5 import FILTERS, KERNEL
+from fallline.network.member import MemberNetwork
+from fallline.types import NetworkRecipe, ProblemKind
 
 __all__ = ["Tables", "export_model"]
 
@@ -47,6 +49,14 @@ class Tables(Protocol):
         """Bound of the smooth clipping; 0: off."""
 
     @property
+    def whiten_center(self) -> Any:
+        """(m,) subtracted from the clipped numbers, before ..."""
+
+    @property
+    def whiten_matrix(self) -> Any:
+        """(m, m) they are multiplied with it; both empty: not whitened."""
+
+    @property
     def indicator_index(self) -> Any:
         """(q,) columns of the raw table with an indicator of missing values."""
 
@@ -67,6 +77,8 @@ class Finish:
         scale: (k,) multiplied with standardised quantities.
         low: (k,) smallest target seen in training; predictions of quantities do not leave the range.
         high: (k,) largest.
+        output: the recipe's ``network.output``.
+        target_values: the recipe's ``training.target_values``.
     """
 
     kind: ProblemKind
@@ -75,6 +87,8 @@ class Finish:
     scale: np.ndarray | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    output: str = "plain"
+    target_values: str = "inside"
 
 
 def _floats(values: Any) -> list[float]:
@@ -88,7 +102,7 @@ def _by_column(x: Any, *, scale: Any = 1.0, offset: Any = 0.0) -> Any:
     )(x)
 
 
-def _prepare(table: Any, p: Tables) -> Any:
+def _prepare(table: Any, p: Tables, build: _Members) -> Any:
     """The preparation's formula by stock layers and `keras.ops`: (B, raw columns) -> (B, features)."""
     parts = []
     if len(p.numeric_index):
@@ -99,6 +113,12 @@ def _prepare(table: Any, p: Tables) -> Any:
         z = _by_column(_by_column(x, offset=-np.asarray(p.numeric_center)), scale=p.numeric_scale)
         if p.clip > 0.0:
             z = ops.divide(z, ops.sqrt(ops.add(ops.square(ops.divide(z, float(p.clip))), 1.0)))
+        if len(p.whiten_matrix):
+            matrix = np.asarray(p.whiten_matrix, np.float32)
+            build.weights["whiten"] = [matrix]
+            z = keras.layers.Dense(len(matrix), use_bias=False, trainable=False, name="whiten")(
+                _by_column(z, offset=-np.asarray(p.whiten_center))
+            )
         parts.append(z)
     if len(p.indicator_index):
         parts.append(ops.cast(ops.isnan(ops.take(table, [int(i) for i in p.indicator_index], axis=1)), "float32"))
@@ -189,7 +209,7 @@ def _embed(build: _Members, z: Any, network: MemberNetwork, w: Weights) -> Any:
 
 def _hidden(build: _Members, x: Any, network: MemberNetwork, w: Weights) -> Any:
     recipe = network.recipe
-    for i in range(1, len(recipe.hidden) + 1):
+    for i in range(1, len(network.hidden) + 1):
         kernel, bias = w[f"hidden_{i}/kernel"], w[f"hidden_{i}/bias"]
         if i == 1 and "scale/scale" in w:
             kernel = kernel * w["scale/scale"][:, :, None]
@@ -197,8 +217,8 @@ def _hidden(build: _Members, x: Any, network: MemberNetwork, w: Weights) -> Any:
             gain = w[f"norm_{i}/gamma"] / np.sqrt(w[f"norm_{i}/moving_variance"] + 1e-3)  # Keras' epsilon
             kernel, bias = kernel * gain[:, None, :], (bias - w[f"norm_{i}/moving_mean"]) * gain + w[f"norm_{i}/beta"]
         x = build.dense(x, kernel, bias, f"hidden_{i}")
-        if recipe.normalization == "layer":
-            x = keras.layers.LayerNormalization(center=False, scale=False, name=f"norm_{i}")(x)
+        if recipe.normalization in ("layer", "group"):
+            x = _normalised(x, recipe, i)
             gamma, beta = w[f"norm_{i}/gamma"], w[f"norm_{i}/beta"]
             if build.k == 1:
                 x = build.einsum(x, "bh,h->bh", gamma[0], beta[0], f"norm_{i}_scale")
@@ -206,6 +226,70 @@ def _hidden(build: _Members, x: Any, network: MemberNetwork, w: Weights) -> Any:
                 x = build.einsum(x, "bkh,kh->bkh", gamma, beta, f"norm_{i}_scale")
         x = apply_activation(recipe.activation, x, layer_name=f"activation_{i}")
     return x
+
+
+def _normalised(x: Any, recipe: NetworkRecipe, i: int) -> Any:
+    """(B, [k,] h) with mean 0 and variance 1 over each row's h units, or over each group of them."""
+    norm = keras.layers.LayerNormalization(center=False, scale=False, name=f"norm_{i}")
+    if recipe.normalization == "layer":
+        return norm(x)
+    shape = tuple(x.shape[1:])
+    parts = (*shape[:-1], recipe.groups, shape[-1] // recipe.groups)
+    grouped = norm(keras.layers.Reshape(parts, name=f"groups_{i}")(x))
+    return keras.layers.Reshape(shape, name=f"joined_{i}")(grouped)
+
+
+def _radial(build: _Members, z: Any, w: Weights) -> Any:
+    """`RadialUnits` by one product per unit and input: (B, d) -> (B, [k,] h)."""
+    pairs = [radial_weights(c, np.exp(s)) for c, s in zip(w["centres/centre"], w["centres/log_width"], strict=True)]
+    kernel, bias = (np.stack(values) for values in zip(*pairs, strict=True))
+    if "scale/scale" in w:
+        kernel = kernel * w["scale/scale"][:, :, None]
+    if build.k == 1:
+        x = build.einsum(z, "bd,dh->bhd", kernel[0], bias[0], "distances")
+    else:
+        x = build.einsum(z, "bd,kdh->bkhd", kernel, bias, "distances")
+    return ops.exp(ops.multiply(ops.sum(ops.square(x), axis=-1), -0.5))
+
+
+def _images(build: _Members, z: Any, network: MemberNetwork, w: Weights) -> Any:
+    """LeNet-5 up to its last hidden layer, member by member: (B, h w c) -> (B, [k,] units)."""
+    recipe, members = network.recipe, []
+    image = keras.layers.Reshape(recipe.image, name="image")(z)
+
+    def set_later(layer: Any, path: str, i: int, names: Sequence[str]) -> Any:
+        build.weights[layer.name] = [w[f"{path}/{name}"][i] for name in names]
+        return layer
+
+    def behind(x: Any, name: str, mark: str, i: int) -> Any:
+        if recipe.normalization != "none":
+            layer = _NORMS[recipe.normalization](recipe, x, f"norm_{name}{mark}")
+            names = ["gamma", "beta", *(["moving_mean", "moving_variance"] * (recipe.normalization == "batch"))]
+            x = set_later(layer, f"norm_{name}", i, names)(x)
+        return apply_activation(recipe.activation, x, layer_name=f"activation_{name}{mark}")
+
+    for i in range(build.k):
+        x, mark = image, "" if build.k == 1 else f"_{i + 1}"
+        for j, filters in enumerate(FILTERS, 1):
+            name = f"convolution_{j}"
+            conv = keras.layers.Conv2D(
+                filters, KERNEL, padding="same" if j == 1 else "valid", kernel_initializer="zeros", name=name + mark
+            )
+            x = behind(set_later(conv, name, i, ["kernel", "bias"])(x), f"c{j}", mark, i)
+            x = keras.layers.AveragePooling2D(2, name=f"pool_{j}{mark}")(x)
+        x = keras.layers.Flatten(name=f"flat{mark}")(x)
+        for j, units in enumerate(network.hidden, 1):
+            dense = keras.layers.Dense(units, kernel_initializer="zeros", name=f"hidden_{j}{mark}")
+            x = behind(set_later(dense, f"hidden_{j}", i, ["kernel", "bias"])(x), str(j), mark, i)
+        members.append(x)
+    return members[0] if build.k == 1 else ops.stack(members, axis=1)
+
+
+_NORMS: Mapping[str, Callable[[NetworkRecipe, Any, str], Any]] = {
+    "batch": lambda recipe, x, name: keras.layers.BatchNormalization(name=name),
+    "layer": lambda recipe, x, name: keras.layers.LayerNormalization(axis=list(range(1, len(x.shape))), name=name),
+    "group": lambda recipe, x, name: keras.layers.GroupNormalization(recipe.groups, name=name),
+}
 
 
 def _finish(out: Any, k: int, finish: Finish) -> Any:
@@ -228,7 +312,10 @@ def _finish(out: Any, k: int, finish: Finish) -> Any:
             ops.clip(share, 0.0, 1.0)
         )
     softmax = finish.kind == "multiclass"
-    p = mean(keras.layers.Activation("softmax" if softmax else "sigmoid", name="probability")(out))
+    if finish.output == "plain":
+        p = mean(keras.layers.Activation("softmax" if softmax else "sigmoid", name="probability")(out))
+    else:
+        p = mean(apply_output_unit(finish.output, finish.target_values, out, softmax=softmax))
     if finish.temperature == 1.0:
         return p
     power = 1.0 / finish.temperature
@@ -267,9 +354,13 @@ def export_model(
     k = len(weights[0])
     build = _Members(k)
     table = keras.Input((raw_columns,), name="table")
-    z = _prepare(table, preparation)
-    x = _embed(build, z, network, w) if "embedding/frequency" in w else z
-    x = _hidden(build, x, network, w)
+    z = _prepare(table, preparation, build)
+    if network.recipe.kind == "lenet5":
+        x = _images(build, z, network, w)
+    elif network.recipe.kind == "rbf":
+        x = _radial(build, z, w)
+    else:
+        x = _hidden(build, _embed(build, z, network, w) if "embedding/frequency" in w else z, network, w)
     out = build.dense(x, w["output/kernel"], w["output/bias"], "output")
     if "skip/kernel" in w:
         out = keras.layers.Add(name="deep_and_linear")([out, build.dense(z, w["skip/kernel"], None, "skip")])

@@ -14,7 +14,7 @@ import keras
 from fallline.network.cheap import cosine_of_turns
 from fallline.network.random import keep_mask, standard_normal
 
-__all__ = ["MaskDropout", "PeriodicEmbedding", "RandomLayer", "Scale", "WhiteNoise"]
+__all__ = ["MaskDropout", "PeriodicEmbedding", "RadialUnits", "RandomLayer", "Scale", "WhiteNoise"]
 
 
 class RandomLayer(keras.layers.Layer):
@@ -108,3 +108,30 @@ class PeriodicEmbedding(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """(B, d + m r)."""
         return (*input_shape[:-1], int(input_shape[-1] or 0) + self.numbers * self.width)
+
+
+class RadialUnits(keras.layers.Layer):
+    """(B, d) -> (B, h): exp(-|x - c_j|^2 / (2 s_j^2)), with weights ``centre`` (h, d) and ``log_width`` (h,), log s_j.
+
+    Args:
+        units: h.
+    """
+
+    def __init__(self, units: int, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.units = units
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create centres at 0 and widths of 1; the data say where they begin."""
+        self.centre = self.add_weight(shape=(self.units, input_shape[-1]), initializer="zeros", name="centre")
+        # The logarithm, because no step may make a width negative.
+        self.log_width = self.add_weight(shape=(self.units,), initializer="zeros", name="log_width")
+
+    def call(self, x: Any) -> Any:
+        """Answer by the differences themselves: |x|^2 - 2 x c + |c|^2 would cancel near a centre."""
+        scaled = (x[:, None, :] - self.centre.value) * jnp.exp(-self.log_width.value)[:, None]
+        return jnp.exp(-0.5 * jnp.sum(jnp.square(scaled), axis=-1))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(B, h)."""
+        return (*input_shape[:-1], self.units)

@@ -1,101 +1,77 @@
-"""Recipe to Keras model: the multilayer perceptron for tables."""
+"""Recipe to Keras model: the multilayer perceptron for tables, and the autoencoder that it becomes when mirrored."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from fallline.network.activations import activation
-from fallline.network.initialise import initial_kernel
 from fallline.network.layers import MaskDropout, PeriodicEmbedding, Scale, WhiteNoise
+from fallline.network.member import MemberNetwork
 from fallline.types import NetworkRecipe
 
-__all__ = ["MemberNetwork", "build_mlp"]
-
-# Spread of the first frequencies; small, so that the embedding starts smooth (RealMLP, arXiv 2407.04491, table A.1).
-_FREQUENCY_SD = 0.1
-# RealMLP trains in NTK parametrisation, w = v / sqrt(fan_in): for Adam, whose steps ignore the gradient's size, this is
-# a rate of 1 / sqrt(fan_in) on w. The rate that a recipe names is the one of a layer with this fan-in.
-_REFERENCE_FAN_IN = 256.0
-_SCALE_FACTOR = 6.0  # RealMLP: rate of the scaling layer
-_BIAS_FACTOR = 0.1  # RealMLP: rate of the biases, times the reference below
-_BIAS_REFERENCE = 16.0  # = sqrt(_REFERENCE_FAN_IN): biases are not divided by sqrt(fan_in)
-_EMBEDDING_FACTOR = 0.1  # RealMLP: rate of the embedding's frequencies
+__all__ = ["build_mlp", "hidden_layer", "noisy_inputs", "outputs_with_skip", "widths_of"]
 
 
-@dataclass(frozen=True)
-class MemberNetwork:
-    """One member's network and how its weights begin.
+def widths_of(recipe: NetworkRecipe) -> tuple[int, ...]:
+    """Return the units of each dense hidden layer: an autoencoder's are mirrored behind the last of the recipe's.
 
-    Args:
-        model: Keras model (B, features) -> (B, outputs), logits or standardised quantities.
-        recipe: the resolved network recipe.
-        features: d, inputs of the network (prepared features).
-        numbers: m, how many of them are scaled numbers.
-        outputs: width of the output.
+    >>> widths_of(NetworkRecipe(kind="autoencoder", hidden=(32, 8)))
+    (32, 8, 32)
     """
+    assert recipe.hidden != "auto"
+    return (*recipe.hidden, *recipe.hidden[-2::-1]) if recipe.kind == "autoencoder" else recipe.hidden
 
-    model: keras.Model
-    recipe: NetworkRecipe
-    features: int
-    numbers: int
-    outputs: int
 
-    def initial(self, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return (trainable, non-trainable) initial weights of the member with this seed, in the model's order."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        trainable = [self._draw(v, rng, self.recipe.initializer) for v in self.model.trainable_variables]
-        fixed = []
-        for index, v in enumerate(self.model.non_trainable_variables):
-            value = np.asarray(v.value)
-            if v.path.endswith("/key"):
-                value = np.array([rng.integers(0, 2**32), index], np.uint32)
-            fixed.append(value)
-        return trainable, fixed
+def noisy_inputs(recipe: NetworkRecipe, x: Any) -> Any:
+    """Apply what disturbs the prepared inputs in training."""
+    if recipe.input_noise > 0.0:
+        x = WhiteNoise(recipe.input_noise, name="input_noise")(x)
+    if recipe.input_dropout > 0.0:
+        x = MaskDropout(recipe.input_dropout, name="input_dropout")(x)
+    return x
 
-    def _draw(self, v: Any, rng: np.random.Generator, name: str) -> np.ndarray:
-        layer, _, weight = v.path.rpartition("/")
-        shape = tuple(v.shape)
-        if weight == "frequency":
-            return (rng.standard_normal(shape) * _FREQUENCY_SD).astype(np.float32)
-        if weight == "phase":
-            return rng.uniform(-0.5, 0.5, shape).astype(np.float32)  # of a turn
-        if weight == "mix":
-            return (rng.standard_normal(shape) / math.sqrt(shape[1])).astype(np.float32)
-        if weight == "kernel":
-            if layer == "skip":
-                return np.zeros(shape, np.float32)  # the linear path starts silent: at first only the deep one speaks
-            return initial_kernel("lecun_normal" if layer == "output" else name, rng, (shape[0], shape[1]))
-        return np.asarray(v.value)  # zeros, or ones for scales
 
-    def rate_factors(self) -> list[float]:
-        """Return each trainable tensor's factor on the learning rate, in the model's order."""
-        factors = []
-        for v in self.model.trainable_variables:
-            weight = v.path.rpartition("/")[2]
-            if weight == "kernel":
-                factors.append(float(np.sqrt(_REFERENCE_FAN_IN / v.shape[0])))
-            elif weight == "scale":
-                factors.append(_SCALE_FACTOR * _BIAS_REFERENCE)
-            elif weight in ("frequency", "phase"):
-                factors.append(_EMBEDDING_FACTOR * _BIAS_REFERENCE)
-            elif weight == "mix":
-                factors.append(float(np.sqrt(_REFERENCE_FAN_IN / v.shape[1])))
-            else:
-                factors.append(_BIAS_FACTOR * _BIAS_REFERENCE)
-        return factors
+def normalise(recipe: NetworkRecipe, x: Any, name: str) -> Any:
+    """Apply the recipe's normalisation; for (B, h, w, c) batch and group normalisation are per channel."""
+    if recipe.normalization == "batch":
+        return keras.layers.BatchNormalization(name=name)(x)
+    if recipe.normalization == "layer":
+        return keras.layers.LayerNormalization(axis=list(range(1, len(x.shape))), name=name)(x)
+    if recipe.normalization == "group":
+        return keras.layers.GroupNormalization(recipe.groups, name=name)(x)
+    return x
 
-    def decayed(self) -> list[bool]:
-        """Return which trainable tensors weight decay shrinks: kernels."""
-        return [v.path.rpartition("/")[2] == "kernel" for v in self.model.trainable_variables]
+
+def disturb(recipe: NetworkRecipe, x: Any, name: str) -> Any:
+    """Apply what disturbs a hidden layer's outputs in training: dropout, then Gaussian noise."""
+    if recipe.dropout != "auto" and recipe.dropout > 0.0:
+        x = MaskDropout(recipe.dropout, name=f"dropout_{name}")(x)
+    if recipe.hidden_noise > 0.0:
+        x = WhiteNoise(recipe.hidden_noise, name=f"noise_{name}")(x)
+    return x
+
+
+def hidden_layer(recipe: NetworkRecipe, x: Any, units: int, name: str) -> Any:
+    """Apply one dense hidden layer: product, normalisation, activation, disturbance."""
+    x = keras.layers.Dense(units, kernel_initializer="zeros", name=f"hidden_{name}")(x)
+    x = normalise(recipe, x, f"norm_{name}")
+    x = keras.layers.Activation(activation(recipe.activation), name=f"activation_{name}")(x)
+    return disturb(recipe, x, name)
+
+
+def outputs_with_skip(recipe: NetworkRecipe, x: Any, start: Any, outputs: int, *, skip: bool) -> Any:
+    """Apply the output layer, and the linear path from the inputs beside it."""
+    out = keras.layers.Dense(outputs, kernel_initializer="zeros", name="output")(x)
+    if not skip:
+        return out
+    straight = keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(start)
+    return keras.layers.Add(name="deep_and_linear")([out, straight])
 
 
 def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: int) -> MemberNetwork:
-    """Build one member's network from a resolved recipe.
+    """Build one member's multilayer perceptron from a resolved recipe.
 
     Args:
         recipe: no entry is "auto".
@@ -104,28 +80,15 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
         outputs: width of the output layer (linear).
     """
     inputs = keras.Input((features,), name="features")
-    x = inputs
-    if recipe.input_noise > 0.0:
-        x = WhiteNoise(recipe.input_noise, name="input_noise")(x)
-    start = x
+    x = start = noisy_inputs(recipe, inputs)
     if recipe.embedding == "periodic" and numbers:
         x = PeriodicEmbedding(numbers, name="embedding")(x)
-    if recipe.input_scale and recipe.hidden:
+    widths = widths_of(recipe)
+    if recipe.input_scale and widths:
         x = Scale(name="scale")(x)
-    assert recipe.hidden != "auto"
-    for i, units in enumerate(recipe.hidden):
-        x = keras.layers.Dense(units, kernel_initializer="zeros", name=f"hidden_{i + 1}")(x)
-        if recipe.normalization == "batch":
-            x = keras.layers.BatchNormalization(name=f"norm_{i + 1}")(x)
-        elif recipe.normalization == "layer":
-            x = keras.layers.LayerNormalization(name=f"norm_{i + 1}")(x)
-        x = keras.layers.Activation(activation(recipe.activation), name=f"activation_{i + 1}")(x)
-        if recipe.dropout != "auto" and recipe.dropout > 0.0:
-            x = MaskDropout(recipe.dropout, name=f"dropout_{i + 1}")(x)
-    out = keras.layers.Dense(outputs, kernel_initializer="zeros", name="output")(x)
-    if recipe.skip and recipe.hidden:
-        out = keras.layers.Add(name="deep_and_linear")(
-            [out, keras.layers.Dense(outputs, use_bias=False, kernel_initializer="zeros", name="skip")(start)]
-        )
-    model = keras.Model(inputs, out, name="member")
-    return MemberNetwork(model, recipe, features, numbers, outputs)
+    for i, units in enumerate(widths):
+        x = hidden_layer(recipe, x, units, str(i + 1))
+    # A path around an autoencoder's narrow layer would leave that layer nothing to learn.
+    skip = recipe.skip and bool(widths) and recipe.kind != "autoencoder"
+    out = outputs_with_skip(recipe, x, start, outputs, skip=skip)
+    return MemberNetwork(keras.Model(inputs, out, name="member"), recipe, features, numbers, outputs, widths)

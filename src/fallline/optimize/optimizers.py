@@ -120,7 +120,7 @@ def make_optimizer(
         nesterov: look ahead (sgd).
         clip: scale the gradients of a step down to the global norm ``clip_norm``.
         factors: tree like params of floats: each tensor's own factor on the learning rate; None: 1.
-        decayed: tree like params of bools: tensors that weight decay shrinks; None: those with two or more axes.
+        decayed: tree like params of factors on the weight decay, 0: none; None: 1 for tensors with two or more axes.
 
     Raises:
         InputError: for an unknown name.
@@ -143,12 +143,12 @@ def make_optimizer(
         steps, state = make(numbers, nesterov).update(grads, state, params)
         eta = numbers["learning_rate"] * rate
         own = factors if factors is not None else jax.tree.map(lambda _: 1.0, params)
-        shrink = decayed if decayed is not None else jax.tree.map(lambda p: p.ndim >= 2, params)
+        shrink = decayed if decayed is not None else jax.tree.map(lambda p: float(p.ndim >= 2), params)
         decay = numbers["weight_decay"] if "weight_decay" in used else None
 
-        def move(p: jax.Array, u: jax.Array, factor: float, decays: bool) -> jax.Array:
-            if decay is not None and decays:
-                u = u + decay * p
+        def move(p: jax.Array, u: jax.Array, factor: float, share: float) -> jax.Array:
+            if decay is not None and share:
+                u = u + (decay * share) * p
             return p - (eta * factor) * u
 
         return jax.tree.map(move, params, steps, own, shrink), state

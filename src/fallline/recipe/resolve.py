@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,12 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     Raises:
         RecipeError: entries that the kind of problem contradicts.
     """
-    if mistakes := [*_contradictions(recipe, kind), *_partial_batch(recipe, n_rows)]:
+    mistakes = [
+        *_contradictions(recipe, kind),
+        *_partial_batch(recipe, n_rows),
+        *_unfit(recipe, kind, n_rows, n_features, n_outputs),
+    ]
+    if mistakes:
         raise RecipeError(mistakes)
     regression = kind in ("regression", "multioutput")
     small, full = n_rows < _SMALL, recipe.optimizer.name in FULL_BATCH
@@ -75,7 +81,7 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     return replace(
         recipe,
         split=split,
-        network=_network(recipe.network, small=small, random=not full),
+        network=_network(recipe.network, n_rows=n_rows, n_features=n_features, random=not full),
         optimizer=resolve_reducing(_optimizer(recipe.optimizer, regression=regression), stopping),
         training=training,
         stopping=stopping,
@@ -92,10 +98,15 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
 def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
     training: TrainingRecipe = recipe.training
     if kind in ("regression", "multioutput"):
-        if training.loss == "cross_entropy":
+        if training.loss in ("cross_entropy", "hinge"):
             yield (
-                f'training.loss = "cross_entropy" compares classes, but the problem is {kind}. '
+                f'training.loss = "{training.loss}" compares classes, but the problem is {kind}. '
                 'Use "mse", "mae" or "huber".'
+            )
+        if recipe.network.output != "plain":
+            yield (
+                f'network.output = "{recipe.network.output}" is bounded, for labels, but the problem is {kind}. '
+                'Use network.output = "plain".'
             )
         if training.label_smoothing > 0:
             yield (
@@ -110,10 +121,11 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
         return
     if kind == "multilabel" and training.class_weight != "none":
         yield f'training.class_weight = "{training.class_weight}" weighs classes that exclude each other. Use "none".'
-    if training.loss in ("mae", "huber", "mse"):
+    if training.loss in ("mae", "huber") or (training.loss == "mse" and recipe.network.output == "plain"):
         yield (
             f'training.loss = "{training.loss}" compares quantities, but the problem is {kind}. '
-            'Use "cross_entropy" or "auto".'
+            'Use "cross_entropy", "hinge" or "auto"'
+            + ('; or mse with network.output = "sigmoid" or "lecun_tanh".' if training.loss == "mse" else ".")
         )
 
 
@@ -126,16 +138,57 @@ def _partial_batch(recipe: Recipe, n_rows: int) -> Iterator[str]:
         )
 
 
-def _network(network: NetworkRecipe, *, small: bool, random: bool) -> NetworkRecipe:
-    hidden = _pick(network.hidden, (128, 128) if small else (256, 256, 256))
-    activation = _pick(network.activation, "mish")
+def _unfit(recipe: Recipe, kind: ProblemKind, n_rows: int, n_features: int, n_outputs: int) -> Iterator[str]:
+    """What the data do not allow: more centres than rows, an image that the columns do not fill, no quantities."""
+    network = recipe.network
+    if network.kind == "rbf" and network.hidden != "auto" and network.hidden[0] > n_rows:
+        yield (
+            f"network.hidden = [{network.hidden[0]}] asks for more centres than the {n_rows:,} training rows. Use at "
+            "most "
+            f"[{n_rows}]; a quarter of the rows is much already."
+        )
+    if network.kind == "autoencoder" and (kind not in ("regression", "multioutput") or n_outputs != n_features):
+        yield (
+            f'network.kind = "autoencoder" reproduces its inputs, but the problem is {kind} with {n_outputs:,} '
+            "output(s) "
+            f"for {n_features:,} prepared columns. Give a table of numbers without gaps and no target: "
+            "fl.train(recipe, x)."
+        )
+    if network.kind == "lenet5" and not network.image:
+        yield (
+            'network.kind = "lenet5" takes images, but network.image says nothing of their size. Use network.image = '
+            "[height, width, channels], or give images of the shape (n, height, width, channels) as x."
+        )
+    elif network.kind == "lenet5" and math.prod(network.image) != n_features:
+        yield (
+            f"network.image = {list(network.image)} has {math.prod(network.image):,} pixels, but the table has "
+            f"{n_features:,} prepared columns. LeNet-5 takes a table whose columns are the pixels, row by row, and "
+            "nothing else."
+        )
+
+
+def _hidden(network: NetworkRecipe, *, n_rows: int, n_features: int) -> tuple[int, ...]:
+    if network.kind == "lenet5":
+        return (120, 84)  # LeCun, Bottou, Bengio & Haffner 1998, section II-B
+    if network.kind == "rbf":
+        return (max(1, min(64, n_rows // 4)),)
+    if network.kind == "autoencoder":
+        return (max(1, n_features // 2),)
+    return (128, 128) if n_rows < _SMALL else (256, 256, 256)
+
+
+def _network(network: NetworkRecipe, *, n_rows: int, n_features: int, random: bool) -> NetworkRecipe:
+    hidden = _pick(network.hidden, _hidden(network, n_rows=n_rows, n_features=n_features))
+    # Mish is measured on tables; on images ReLU is the usual one.
+    activation = _pick(network.activation, "relu" if network.kind == "lenet5" else "mish")
+    plain = network.kind != "mlp" or not hidden
     return replace(
         network,
         hidden=hidden,
         activation=activation,
         initializer=_pick(network.initializer, default_initializer(activation)),
-        embedding=_pick(network.embedding, "periodic" if hidden else "none"),
-        dropout=_pick(network.dropout, 0.15 if hidden and random else 0.0),
+        embedding=_pick(network.embedding, "none" if plain else "periodic"),
+        dropout=_pick(network.dropout, 0.0 if plain or not random else 0.15),
     )
 
 
@@ -217,7 +270,8 @@ def _split(recipe: Recipe, n_rows: int) -> tuple[SplitRecipe, int]:
     """Folds and members: without a remainder, so that no fold is left unused."""
     split, asked = recipe.split, recipe.ensemble.members
     # Nothing of the past is validated on what was learned from the future.
-    usual = 1 if split.time else 8 if n_rows < _MEDIUM else 5
+    # Networks that were validated on different rows cannot be compared, and the best of them not be told.
+    usual = 1 if split.time or recipe.ensemble.keep == "best" else 8 if n_rows < _MEDIUM else 5
     usual = max(1, min(usual, n_rows // 4))  # a fold needs a few rows
     folds = int(_pick(split.folds, usual if asked == "auto" else min(usual, int(asked))))
     members = int(_pick(asked, (2 * folds if n_rows < _SMALL else folds) if folds > 1 else 5))

@@ -14,7 +14,7 @@ from fallline.types import Recipe
 
 __all__ = ["Entry", "EntryError", "canonical", "entries", "sections", "shown"]
 
-EntryType = Literal["bool", "int", "float", "str", "ints"]
+EntryType = Literal["bool", "int", "float", "str", "ints", "floats"]
 
 _NOUN: dict[EntryType, str] = {
     "bool": "true or false",
@@ -22,6 +22,7 @@ _NOUN: dict[EntryType, str] = {
     "float": "a number",
     "str": "a text",
     "ints": "a list of whole numbers such as [256, 256]",
+    "floats": "a list of numbers such as [1, 0.5]",
 }
 
 
@@ -75,7 +76,7 @@ class Entry:
         text = _NOUN[self.type]
         bounds = self._bounds()
         if bounds:
-            text += f", each {bounds}" if self.type == "ints" else f" {bounds}"
+            text += f", each {bounds}" if self.type in ("ints", "floats") else f" {bounds}"
         return text + (', or "auto"' if self.auto else "")
 
     def _bounds(self) -> str:
@@ -117,7 +118,7 @@ def _type(hint: Any) -> EntryType:
     """Reduce an annotation such as ``int | Literal["auto"]`` to the type of the entry."""
     parts = [part for part in typing.get_args(hint) if typing.get_origin(part) is not Literal]
     if typing.get_origin(hint) is tuple:
-        return "ints"
+        return "floats" if float in parts else "ints"
     if parts:
         return _type(parts[0])
     names: dict[Any, EntryType] = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -153,9 +154,9 @@ def canonical(entry: Entry, value: Any) -> Any:
     """
     if entry.auto and isinstance(value, str) and value == "auto":
         return value
-    if entry.type == "ints":
+    if entry.type in ("ints", "floats"):
         if not isinstance(value, (list, tuple)):
-            raise _wrong(entry, value, hint=f" Write [{shown(value)}]." if _is(value, Integral) else "")
+            raise _wrong(entry, value, hint=f" Write [{shown(value)}]." if _is(value, Real) else "")
         return tuple(_number(entry, item, value) for item in value)
     if entry.type in ("int", "float"):
         return _number(entry, value, value)
@@ -175,9 +176,10 @@ def canonical(entry: Entry, value: Any) -> Any:
 
 
 def _number(entry: Entry, value: Any, whole: Any) -> int | float:
-    if not _is(value, Real if entry.type == "float" else Integral):
+    real = entry.type in ("float", "floats")
+    if not _is(value, Real if real else Integral):
         raise _wrong(entry, whole, hint=nearest(value, ["auto"]) if entry.auto and isinstance(value, str) else "")
-    number = float(value) if entry.type == "float" else int(value)
+    number = float(value) if real else int(value)
     if not math.isfinite(number):
         raise _wrong(entry, whole)
     too_low = (entry.low is not None and number < entry.low) or (entry.above is not None and number <= entry.above)

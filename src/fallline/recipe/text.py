@@ -88,6 +88,8 @@ def _toml(value: Any, entry: Entry) -> str:
         return "true" if value else "false"
     if entry.type == "ints":
         return "[" + ", ".join(str(int(item)) for item in value) + "]"
+    if entry.type == "floats":
+        return "[" + ", ".join(repr(float(item)) for item in value) + "]"
     # repr gives the shortest digits that read back as the very same float64.
     return repr(float(value)) if entry.type == "float" else str(int(value))
 

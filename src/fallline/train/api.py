@@ -44,7 +44,8 @@ def train(
         what: a Keras model (Sequential, Functional, subclassed; compiled or not; trained in place), a `Recipe`, or the
             name of a preset: ``"default"`` or ``"simple"``.
         x: for a Keras model: the inputs (n, ...), an array or a list or dict of arrays. For a recipe: a frame, array or
-            sparse matrix (n, columns), a `Problem`, or the path of a table.
+            sparse matrix (n, columns), a `Problem`, or the path of a table; for ``network.kind = "lenet5"`` also images
+            (n, h, w) or (n, h, w, c); for ``"autoencoder"`` a table of numbers, and no ``y``.
         y: targets (n, ...); for a recipe also a column name. What the model's loss accepts.
         target: for a recipe: the target column(s) of ``x``, instead of ``y``.
         kind: for a recipe: the kind of problem, when it shall not be inferred.
@@ -116,7 +117,39 @@ def train(
             )
     from fallline.train.table import train_problem
 
+    chosen, x = _images(chosen, x)
+    if chosen.network.kind == "autoencoder" and y is None and target is None and not isinstance(x, Problem):
+        return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress)
     return train_problem(_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress)
+
+
+def _images(recipe: Recipe, x: Any) -> tuple[Recipe, Any]:
+    """Images (n, h, w[, c]) as rows of pixels, and the recipe that says so."""
+    if recipe.network.kind != "lenet5" or getattr(x, "ndim", 0) < 3:
+        return recipe, x
+    from fallline.data import flat_images
+
+    rows, image = flat_images(x)
+    if recipe.network.image not in ((), image):
+        raise InputError(
+            f"network.image = {list(recipe.network.image)}, but x holds images of {list(image)}. Leave network.image "
+            "empty."
+        )
+    return replace(recipe, network=replace(recipe.network, image=image)), rows
+
+
+def _reconstruction(x: Any, kind: str | None, sample_weight: Any) -> Problem:
+    from pathlib import Path
+
+    from fallline.data import read_table, reconstruction_problem
+
+    if kind is not None:
+        raise InputError("An autoencoder reproduces its inputs: leave kind out.")
+    if x is None:
+        raise InputError("There is nothing to learn from: give a table of numbers as x.")
+    if isinstance(x, (str, Path)):
+        return reconstruction_problem(read_table(x), sample_weight=sample_weight, source=str(x))
+    return reconstruction_problem(x, sample_weight=sample_weight)
 
 
 def _recipe(

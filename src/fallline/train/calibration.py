@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fallline.network.activations import UNIT_TARGETS
 from fallline.train.loop import Member
 
 __all__ = ["fit_temperature", "out_of_fold", "probabilities", "tempered"]
@@ -14,9 +15,19 @@ __all__ = ["fit_temperature", "out_of_fold", "probabilities", "tempered"]
 _TEMPERATURES = np.exp(np.linspace(-1.0, 1.5, 126))
 
 
-def probabilities(kind: str, out: np.ndarray) -> np.ndarray:
-    """Raw outputs (p, n, k) -> probabilities (p, n, k); binary: of class 1."""
+def probabilities(kind: str, out: np.ndarray, output: str = "plain", target_values: str = "inside") -> np.ndarray:
+    """Raw outputs (p, n, k) -> probabilities (p, n, k); binary: of class 1.
+
+    A bounded output unit says by its place between its two targets how likely the label is; the saved model computes
+    the same (`fallline.network.activations.apply_output_unit`).
+    """
     out = out.astype(np.float64)
+    if output != "plain":
+        low, high = UNIT_TARGETS[output, target_values]
+        with np.errstate(over="ignore"):
+            reached = 1.7159 * np.tanh(out * (2.0 / 3.0)) if output == "lecun_tanh" else 1.0 / (1.0 + np.exp(-out))
+        p: np.ndarray = np.clip((reached - low) / (high - low), 1e-7, 1.0 - 1e-7)
+        return p / p.sum(axis=-1, keepdims=True) if kind == "multiclass" else p
     if kind == "multiclass":
         e = np.exp(out - out.max(axis=-1, keepdims=True))
         found: np.ndarray = e / e.sum(axis=-1, keepdims=True)

@@ -55,6 +55,9 @@ def table_facts(
         for i, m in enumerate(prepared.members)
     ]
     x = prepared.features[prepared.train_rows]
+    # What another seed would have given: the figure without which one run's loss says little.
+    losses = np.asarray(state.best_loss, np.float64)
+    losses = losses[np.isfinite(losses)]
     facts: dict[str, Any] = {
         "kind": problem.kind,
         "target_names": list(problem.target_names),
@@ -80,6 +83,13 @@ def table_facts(
         "parameters_per_member": int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables)),
         "members": members,
         "members_used": len(used),
+        "seed_spread": {
+            "members": len(losses),
+            "mean": float(losses.mean()) if len(losses) else None,
+            "sd": float(losses.std(ddof=1)) if len(losses) > 1 else None,
+            "min": float(losses.min()) if len(losses) else None,
+            "max": float(losses.max()) if len(losses) else None,
+        },
         "seconds": fitted.seconds,
         "compile_seconds": fitted.compile_seconds,
         "input_statistics": {

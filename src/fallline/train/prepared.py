@@ -19,8 +19,8 @@ __all__ = ["NUMBERS", "REDUCING_NUMBERS", "Prepared", "prepare"]
 REDUCING_NUMBERS = ("reduce_factor", "reduce_patience", "reduce_min_delta")
 # Numbers of the optimizer that are traced: recipes that differ in them alone share one compiled program.
 NUMBERS = (
-    "learning_rate", "momentum", "beta_1", "beta_2", "weight_decay", "damping", "l2", "l1", "clip_norm",
-    *REDUCING_NUMBERS,
+    "learning_rate", "momentum", "beta_1", "beta_2", "weight_decay", "damping", "l2", "l1", "clip_norm", "activity_l2",
+    "activity_l1", *REDUCING_NUMBERS,
 )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def prepare(problem: Problem, recipe: Recipe) -> Prepared:
     """Split, fit the preparation on training rows, and resolve the recipe."""
     recipe = recipes.check(recipe)
     train_rows, test_rows = split_rows(problem, recipe.split, recipe.seed)
-    preparation = Preparation.fit(problem, train_rows, recipe.prepare)
+    preparation = Preparation.fit(problem, train_rows, recipe.prepare, channels=(*recipe.network.image, 0, 0, 0)[2])
     features = preparation.features(preparation.raw(problem.frame))
     if features.shape[1] == 0:
         raise DataError(

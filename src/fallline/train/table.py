@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fallline.data import summarise
+from fallline.data import as_pixels, summarise
 from fallline.engine import DIVERGED, STOPPED, configure
 from fallline.optimize import schedule_numbers
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
@@ -60,6 +60,9 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
         **_USUAL_SCHEDULE,
         l1=float(recipe.optimizer.l1 > 0),
         l2=float(recipe.optimizer.l2 > 0),
+        # Both are read once one of them is on.
+        activity_l1=float(recipe.optimizer.activity_l1 > 0 or recipe.optimizer.activity_l2 > 0),
+        activity_l2=0.0,
         clip_norm=float(recipe.optimizer.clip_norm > 0),
     )
     training = replace(recipe.training, epochs=1, batch_size=1, shuffle=True, class_weight="none")
@@ -77,9 +80,10 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
     )
 
 
-def _begin(program: TableProgram, members: tuple[Member, ...]) -> tuple[Any, Any, Any]:
+def _begin(program: TableProgram, prepared: Prepared) -> tuple[Any, Any, Any]:
     """Initial weights and optimizer state, members in the leading axis."""
-    drawn = [program.network.initial(m.seed) for m in members]
+    members, network = prepared.members, program.network
+    drawn = [network.initial(m.seed, prepared.features[m.train_rows] if network.needs_data else None) for m in members]
     params = [np.stack(values) for values in zip(*(d[0] for d in drawn), strict=True)]
     aux = [np.stack(values) for values in zip(*(d[1] for d in drawn), strict=True)]
     one = program.optimizer.init([jax.numpy.asarray(p[0]) for p in params])
@@ -119,6 +123,8 @@ def train_problem(
         (lambda phase: on_progress(Progress(0, 0, phase=phase))) if on_progress else (lambda phase: None)
     )
     say("prepare")
+    if recipe.network.kind == "lenet5":
+        problem = as_pixels(problem)
     prepared = prepare(problem, recipe)
     recipe = prepared.recipe
     program = _program(prepared, problem)
@@ -136,7 +142,7 @@ def train_problem(
         prepared.members,
         plan,
         data,
-        *_begin(program, prepared.members),
+        *_begin(program, prepared),
         on_progress=(lambda event: on_progress(in_units(event, prepared))) if on_progress else None,
         checkpoint=checkpoint,
         resume=resume,
@@ -177,6 +183,8 @@ def _finish(problem: Problem, prepared: Prepared, program: TableProgram, fitted:
     params, aux = (state.best_params, state.best_aux) if restored else (fitted.used, state.aux)
     alive = _alive(fitted)
     chosen = alive if len(alive) else np.arange(len(members))
+    if recipe.ensemble.keep == "best":
+        chosen = chosen[[int(np.argmin(np.asarray(state.best_loss)[chosen]))]]
     params, aux = [np.asarray(p)[chosen] for p in params], [np.asarray(a)[chosen] for a in aux]
     used = tuple(members[i] for i in chosen)
     temperature, oof_rows, oof = _calibrate(problem, prepared, program, params, aux, used)
@@ -189,6 +197,8 @@ def _finish(problem: Problem, prepared: Prepared, program: TableProgram, fitted:
         scale=np.atleast_1d(prepared.preparation.target_scale) if regression else None,
         low=np.atleast_1d(train_y.min(axis=0)) if regression and recipe.prepare.clip_target else None,
         high=np.atleast_1d(train_y.max(axis=0)) if regression and recipe.prepare.clip_target else None,
+        output=recipe.network.output,
+        target_values=recipe.training.target_values,
     )
     raw = prepared.preparation.raw(problem.frame)
     model = export_model(program.network, params, aux, prepared.preparation, raw.shape[1], finish)
@@ -216,8 +226,9 @@ def _calibrate(
     place = np.full(problem.n_rows, -1)
     place[prepared.train_rows] = np.arange(len(prepared.train_rows))
     local = tuple(replace(m, val_rows=place[m.val_rows]) for m in members)
+    unit = (prepared.recipe.network.output, prepared.recipe.training.target_values)
     if problem.is_classification:
-        rows, p = out_of_fold(probabilities(problem.kind, out), local, len(prepared.train_rows))
+        rows, p = out_of_fold(probabilities(problem.kind, out, *unit), local, len(prepared.train_rows))
         rows = prepared.train_rows[rows]
         if not prepared.recipe.ensemble.calibrate or not np.isfinite(p).all():
             return 1.0, rows, p

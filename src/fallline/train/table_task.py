@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fallline.engine import Population, Task
-from fallline.network import MemberNetwork, build_mlp
+from fallline.engine import Population, Stepwise, Task
+from fallline.network import MemberNetwork, build_network
 from fallline.network.layers import PeriodicEmbedding
 from fallline.optimize import Optimizer, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
@@ -64,30 +64,56 @@ class TableProgram:
         return jax.jit(lambda p, a, x: jax.lax.map(lambda args: one(args, x), (p, a)))
 
 
-def _penalty(params: Tree, decayed: list[bool], numbers: dict[str, jax.Array], l1: bool, l2: bool) -> jax.Array:
-    """(l2 / 2) sum w^2 + l1 sum |w| over kernels."""
+def _penalty(params: Tree, shares: list[float], numbers: dict[str, jax.Array], l1: bool, l2: bool) -> jax.Array:
+    """(l2 / 2) sum w^2 + l1 sum |w| over kernels, each with its layer's factor."""
     total = jnp.zeros(())
-    for w, counts in zip(params, decayed, strict=True):
-        if counts and l2:
-            total = total + 0.5 * numbers["l2"] * jnp.sum(jnp.square(w))
-        if counts and l1:
-            total = total + numbers["l1"] * jnp.sum(jnp.abs(w))
+    for w, share in zip(params, shares, strict=True):
+        if share and l2:
+            total = total + 0.5 * share * numbers["l2"] * jnp.sum(jnp.square(w))
+        if share and l1:
+            total = total + share * numbers["l1"] * jnp.sum(jnp.abs(w))
+    return total
+
+
+def _activity(hidden: list[jax.Array], weight: jax.Array, numbers: dict[str, jax.Array]) -> jax.Array:
+    """Mean over rows of (activity_l2 / 2) sum h^2 + activity_l1 sum |h| over the outputs of the hidden layers.
+
+    Source: Goodfellow, Bengio & Courville, Deep Learning, 2016, section 7.10, eq. 7.48.
+    """
+    total = jnp.zeros(())
+    for h in hidden:
+        axes = tuple(range(1, h.ndim))
+        rows = 0.5 * numbers["activity_l2"] * jnp.sum(jnp.square(h), axis=axes)
+        rows = rows + numbers["activity_l1"] * jnp.sum(jnp.abs(h), axis=axes)
+        total = total + jnp.mean(weight * rows)
     return total
 
 
 def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task:
     recipe, kind, model = key.recipe, key.kind, network.model
     name = recipe.training.loss
-    smoothed = row_losses(kind, name, smoothing=recipe.training.label_smoothing)
-    plain, quantity = row_losses(kind, name), row_quantity(kind)
+    unit: dict[str, Any] = {"output": recipe.network.output, "target_values": recipe.training.target_values}
+    smoothed = row_losses(kind, name, smoothing=recipe.training.label_smoothing, **unit)
+    plain, quantity = row_losses(kind, name, **unit), row_quantity(kind)
     regression = main_quantity(kind) == "rmse"
-    l1, l2, decayed = recipe.optimizer.l1 > 0, recipe.optimizer.l2 > 0, network.decayed()
+    l1, l2, decayed = (
+        recipe.optimizer.l1 > 0,
+        recipe.optimizer.l2 > 0,
+        network.decayed(recipe.optimizer.penalty_factors),
+    )
+    active = recipe.optimizer.activity_l1 > 0 or recipe.optimizer.activity_l2 > 0
+    seen = network.inside if active else model
 
     def loss(
         params: Tree, aux: Tree, numbers: dict[str, jax.Array], x: Tree, y: Tree, weight: jax.Array
     ) -> tuple[jax.Array, Tree]:
-        out, aux = model.stateless_call(params, aux, x, training=True)
+        out, aux = seen.stateless_call(params, aux, x, training=True)
+        hidden: list[jax.Array] = []
+        if active:
+            out, *hidden = out
         value = cost(out, numbers, y, weight)
+        if active:
+            value = value + _activity(hidden, weight, numbers)
         return (value + _penalty(params, decayed, numbers, l1, l2) if l1 or l2 else value), aux
 
     def outputs(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> Tree:
@@ -97,7 +123,11 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         return jnp.mean(weight * smoothed(out, y))
 
     def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
-        return _penalty(params, decayed, numbers, l1, l2)
+        value = _penalty(params, decayed, numbers, l1, l2)
+        if active:
+            hidden = seen.stateless_call(params, aux, x, training=True)[0][1:]
+            value = value + _activity(hidden, jnp.ones(len(x)), numbers)
+        return value
 
     def begin() -> Tree:
         return jnp.zeros(3)
@@ -132,16 +162,20 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
 def build_program(key: ProgramKey) -> TableProgram:
     """Build (not yet compile) the program of this key."""
     recipe = key.recipe
-    network = build_mlp(recipe.network, features=key.features, numbers=key.numbers, outputs=key.outputs)
+    network = build_network(recipe.network, features=key.features, numbers=key.numbers, outputs=key.outputs)
     optimizer = make_optimizer(
         recipe.optimizer.name,
         nesterov=recipe.optimizer.nesterov,
         clip=recipe.optimizer.clip_norm > 0,
         factors=network.rate_factors() if recipe.network.rate_per_layer else None,
-        decayed=network.decayed(),
+        decayed=network.decayed(recipe.optimizer.penalty_factors),
     )
     stopping = make_stopping(recipe.stopping, validated=key.validated, schedule=recipe.optimizer.schedule)
-    population = Population(_task(key, network, optimizer), stopping, key.members, validated=key.validated)
+    # XLA's convolutions on a CPU lose their threads inside a compiled loop.
+    stepwise = recipe.network.kind == "lenet5" and jax.default_backend() == "cpu"
+    population = (Stepwise if stepwise else Population)(
+        _task(key, network, optimizer), stopping, key.members, validated=key.validated
+    )
     return TableProgram(network, optimizer, population)
 
 

@@ -59,10 +59,18 @@ class PrepareRecipe:
 
     numeric: str = _entry(
         "robust",
-        "scaling of numbers: robust = (x - median) / IQR, standard = (x - mean) / sd, minmax = to [-1, 1]",
-        choices=("robust", "standard", "minmax", "none"),
+        "scaling of numbers: robust = (x - median) / IQR, standard = (x - mean) / sd, minmax = to [-1, 1], "
+        "unit = to [0, 1], center = x - mean",
+        choices=("robust", "standard", "minmax", "unit", "center", "none"),
     )
     clip: float = _entry(3.0, "squash scaled numbers smoothly, x / sqrt(1 + (x / clip)^2); 0: off", low=0.0)
+    whiten: str = _entry(
+        "none",
+        "de-correlate the scaled numbers: their covariance becomes the identity; pca: along the principal axes, zca: "
+        "as "
+        "near to the columns as can be",
+        choices=("none", "pca", "zca"),
+    )
     max_levels: int = _entry(100, "most frequent categories kept per column; the others share one level", low=2)
     target: str = _entry(
         "standard",
@@ -76,10 +84,24 @@ class PrepareRecipe:
 class NetworkRecipe:
     """The network's architecture (part of the compiled program)."""
 
-    kind: str = _entry("mlp", "the architecture", choices=("mlp",))
+    kind: str = _entry(
+        "mlp",
+        "the architecture: mlp = multilayer perceptron, lenet5 = LeNet-5 for images, rbf = one layer of units that "
+        "answer to the distance from their centre, autoencoder = reproduces its inputs through the last of its hidden "
+        "layers, mirrored behind it",
+        choices=("mlp", "lenet5", "rbf", "autoencoder"),
+    )
+    image: tuple[int, ...] = _entry(
+        (),
+        "height, width and channels of the image whose pixels are the columns, row by row (lenet5)",
+        low=1,
+        each=True,
+    )
     hidden: tuple[int, ...] | Literal["auto"] = _entry(
         "auto",
-        "units of each hidden layer, e.g. [256, 256]; []: linear model; auto: by the number of rows",
+        "units of each hidden layer, e.g. [256, 256]; []: linear model; auto: by the number of rows (rbf: one number, "
+        "the "
+        "centres; lenet5: the two dense layers, [120, 84])",
         low=1,
         each=True,
         auto=True,
@@ -104,7 +126,9 @@ class NetworkRecipe:
     )
     initializer: str = _entry(
         "auto",
-        "initial weights; auto: he_normal for the ReLU family, lecun_normal for selu, else glorot_uniform",
+        "initial weights; auto: he_normal for the ReLU family, lecun_normal for selu and lecun_tanh, else "
+        "glorot_uniform: each keeps the variance of what flows through its activation; lsuv: orthogonal, then every "
+        "layer scaled to outputs of variance 1 on training rows",
         choices=(
             "auto",
             "glorot_uniform",
@@ -115,7 +139,12 @@ class NetworkRecipe:
             "lecun_uniform",
             "orthogonal",
             "random_normal",
+            "random_uniform",
+            "lsuv",
         ),
+    )
+    initializer_scale: float = _entry(
+        1.0, "sigma of random_normal, N(0, sigma^2); a of random_uniform, U(-a, a)", above=0.0
     )
     embedding: str = _entry(
         "auto",
@@ -124,7 +153,10 @@ class NetworkRecipe:
     )
     input_scale: bool = _entry(True, "learn one factor per input before the first hidden layer")
     skip: bool = _entry(True, "add a linear path from the inputs to the output beside the deep one")
-    normalization: str = _entry("none", "normalisation after each hidden layer", choices=("none", "batch", "layer"))
+    normalization: str = _entry(
+        "none", "normalisation after each hidden layer", choices=("none", "batch", "layer", "group")
+    )
+    groups: int = _entry(4, "groups of units that are normalised together (group)", low=2)
     dropout: float | Literal["auto"] = _entry(
         "auto", "share of hidden units silenced at random in training", low=0.0, high=0.95, auto=True
     )
@@ -134,6 +166,19 @@ class NetworkRecipe:
     )
     input_noise: float = _entry(
         0.0, "standard deviation of Gaussian noise added to the prepared inputs in training", low=0.0
+    )
+    input_dropout: float = _entry(
+        0.0, "share of the prepared inputs silenced at random in training", low=0.0, high=0.95
+    )
+    hidden_noise: float = _entry(
+        0.0, "standard deviation of Gaussian noise added to the outputs of hidden layers in training", low=0.0
+    )
+    output: str = _entry(
+        "plain",
+        "output unit; plain: linear for quantities, softmax or sigmoid of the loss for labels; sigmoid, lecun_tanh: "
+        "one "
+        "such unit per class, under training.loss = mse",
+        choices=("plain", "sigmoid", "lecun_tanh"),
     )
 
 
@@ -219,6 +264,22 @@ class OptimizerRecipe:
     )
     l2: float = _entry(0.0, "penalty (l2 / 2) * sum of squared kernels, added to the loss", low=0.0)
     l1: float = _entry(0.0, "penalty l1 * sum of absolute kernels, added to the loss", low=0.0)
+    penalty_factors: tuple[float, ...] = _entry(
+        (),
+        "factor on l2, l1 and weight_decay for the kernel of each hidden layer and of the output, e.g. [1, 1, 0]; []: "
+        "1 "
+        "for all",
+        low=0.0,
+        each=True,
+    )
+    activity_l2: float = _entry(
+        0.0,
+        "penalty (activity_l2 / 2) * mean over rows of the sum of squared hidden outputs, added to the loss",
+        low=0.0,
+    )
+    activity_l1: float = _entry(
+        0.0, "penalty activity_l1 * mean over rows of the sum of absolute hidden outputs, added to the loss", low=0.0
+    )
     clip_norm: float = _entry(0.0, "scale gradients down to this global norm; 0: off", low=0.0)
     schedule: str = _entry(
         "auto",
@@ -275,8 +336,14 @@ class TrainingRecipe:
     shuffle: bool = _entry(True, "new order of the examples in each epoch")
     loss: str = _entry(
         "auto",
-        "auto: cross-entropy for labels, mse for quantities (maximum likelihood)",
-        choices=("auto", "cross_entropy", "mse", "mae", "huber"),
+        "auto: cross-entropy for labels, mse for quantities (maximum likelihood); hinge: labels as -1 and +1",
+        choices=("auto", "cross_entropy", "mse", "mae", "huber", "hinge"),
+    )
+    target_values: str = _entry(
+        "inside",
+        "what a sigmoid or lecun_tanh output unit is to reach: inside = 0.1 and 0.9, -1 and +1, where it still learns; "
+        "asymptotes = 0 and 1, -1.7159 and +1.7159",
+        choices=("inside", "asymptotes"),
     )
     label_smoothing: float = _entry(
         0.0, "move this share of the target probability evenly to all classes", low=0.0, high=0.5
@@ -317,6 +384,9 @@ class EnsembleRecipe:
     """Several networks, trained as one compiled population, whose predictions are averaged."""
 
     members: int | Literal["auto"] = _entry("auto", "number of networks", low=1, high=10_000, auto=True)
+    keep: str = _entry(
+        "all", "all: average the networks; best: keep the one of the lowest validation loss", choices=("all", "best")
+    )
     calibrate: bool | Literal["auto"] = _entry(
         "auto",
         "fit one temperature on validation rows, so that probabilities mean what they say; auto: from 1000 rows",
