@@ -11,18 +11,19 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.linalg
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fallline.data import Preparation, make_problem
-from fallline.data.fit import scaling
+from fallline.data.fit import scaling, whitening
 from fallline.errors import DataError
 from fallline.types import PrepareRecipe
 from tests.data.tables import labels_problem, mixed_frame, mixed_problem
 
-SCALINGS = ("robust", "standard", "minmax", "none")
+SCALINGS = ("robust", "standard", "minmax", "unit", "center", "none")
 
 
 def _fit(problem: Any, rows: Any = None, **prepare: Any) -> Preparation:
@@ -129,9 +130,13 @@ def test_scalings_do_what_their_names_say() -> None:
         elif how == "robust":
             np.testing.assert_allclose(np.nanquantile(z, [0.5, 0.75], axis=0)[0], 0, atol=1e-12)
             np.testing.assert_allclose(np.nanquantile(z, 0.75, axis=0) - np.nanquantile(z, 0.25, axis=0), 1)
+        elif how == "unit":
+            np.testing.assert_allclose([np.nanmin(z, axis=0), np.nanmax(z, axis=0)], [[0, 0], [1, 1]], atol=1e-12)
+        elif how == "center":
+            np.testing.assert_allclose(z, x - np.nanmean(x, axis=0))
         else:
             np.testing.assert_array_equal(z, x)
-        if how != "standard":
+        if how not in ("standard", "center"):
             np.testing.assert_allclose(fill, np.nanmedian(x, axis=0))
 
 
@@ -498,3 +503,91 @@ def test_preparation_is_frozen() -> None:
     with pytest.raises(AttributeError):
         preparation.clip = 1.0  # type: ignore[misc]
     assert replace(preparation, clip=1.0).clip == 1.0
+
+
+# -------------------------------------------------------------------------------------------------- whitening
+
+
+def _correlated(n: int = 200) -> Any:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 4)) @ rng.normal(size=(4, 4)) * [1, 100, 0.01, 3] + [5, -1e3, 0, 2]
+    x[::9, 1] = np.nan
+    return make_problem(x, rng.normal(size=n))
+
+
+@pytest.mark.parametrize("how", ["pca", "zca"])
+def test_whitened_training_rows_have_the_identity_for_their_covariance(how: str) -> None:
+    problem = _correlated()
+    rows = np.arange(150)
+    fitted = _fit(problem, rows, numeric="standard", clip=0.0, whiten=how)
+    z = fitted.features(fitted.raw(problem.frame))[:, : fitted.n_numeric].astype(np.float64)
+    np.testing.assert_allclose(z[rows].mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.cov(z[rows], rowvar=False, bias=True), np.eye(4), atol=1e-4)
+    assert np.abs(np.cov(z[150:], rowvar=False) - np.eye(4)).max() > 1e-2  # the other rows had no say
+    again = Preparation.from_dict(json.loads(json.dumps(fitted.to_dict())))
+    np.testing.assert_array_equal(again.features(again.raw(problem.frame)), fitted.features(fitted.raw(problem.frame)))
+    assert again.feature_names == fitted.feature_names
+    assert fitted.feature_names[0] == ("component 1" if how == "pca" else "x0")
+
+
+def test_whitening_is_that_of_scikit_learn() -> None:
+    from sklearn.decomposition import PCA
+
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 3))
+    center, matrix = whitening(z, "pca")
+    theirs = PCA(whiten=True).fit(z).transform(z) * np.sqrt(80 / 79)  # its divisor is n - 1
+    np.testing.assert_allclose(np.abs((z - center) @ matrix), np.abs(theirs), rtol=1e-6, atol=1e-8)
+    zca = whitening(z, "zca")[1]
+    np.testing.assert_allclose(zca, zca.T, atol=1e-9)
+    np.testing.assert_allclose(zca, np.linalg.inv(scipy.linalg.sqrtm(np.cov(z, rowvar=False, bias=True))), rtol=1e-6)
+
+
+def test_directions_without_variance_are_muted_not_blown_up() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "copy": x[:, 0]})
+    problem = make_problem(frame, rng.normal(size=60))
+    fitted = _fit(problem, numeric="standard", clip=0.0, whiten="pca")
+    z = fitted.features(fitted.raw(frame))
+    assert np.isfinite(z).all()
+    np.testing.assert_allclose(sorted(z.std(axis=0)), [0, 1, 1], atol=1e-4)
+
+
+def test_whitening_wants_more_rows_than_columns() -> None:
+    x = np.random.default_rng(0).normal(size=(10, 12))
+    with pytest.raises(DataError, match="more training rows than columns"):
+        _fit(make_problem(x, x[:, 0] + 1), whiten="zca")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"how": "both"},
+        {"center": [0.0]},
+        {"matrix": [[1.0, 0.0]]},
+        {"matrix": "none"},
+        {"matrix": [[float("nan")] * 4] * 4},
+        {"more": 1},
+    ],
+)
+def test_a_damaged_whitening_is_refused(damage: dict[str, Any]) -> None:
+    stored = _fit(_correlated(), whiten="pca").to_dict()
+    stored["whitening"] |= damage
+    with pytest.raises(DataError, match="cannot be used"):
+        Preparation.from_dict(stored)
+
+
+@pytest.mark.parametrize(("how", "low", "high"), [("unit", 0.0, 1.0), ("minmax", -1.0, 1.0)])
+def test_numbers_fill_their_range(how: str, low: float, high: float) -> None:
+    numbers = np.random.default_rng(0).normal(size=(50, 3)) * 9 + 4
+    _, center, scale = scaling(numbers, how)
+    z = (numbers - center) * scale
+    np.testing.assert_allclose(z.min(axis=0), low, atol=1e-12)
+    np.testing.assert_allclose(z.max(axis=0), high, atol=1e-12)
+
+
+def test_center_only_centres() -> None:
+    numbers = np.random.default_rng(0).normal(size=(50, 3)) * 9 + 4
+    _, center, scale = scaling(numbers, "center")
+    np.testing.assert_allclose(((numbers - center) * scale), numbers - numbers.mean(axis=0))
