@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from fallline.errors import RecipeError
+from fallline.recipe.network_checks import network_contradictions
 from fallline.recipe.schema import EntryError, canonical, entries, sections, shown
 from fallline.types import (
     FULL_BATCH,
     OPTIMIZER_NUMBERS,
     SCHEDULE_NUMBERS,
-    NetworkRecipe,
     OptimizerRecipe,
     Recipe,
     StoppingRecipe,
@@ -23,9 +23,6 @@ __all__ = ["USUAL_DAMPING", "check", "contradictions"]
 
 # Of Levenberg-Marquardt: Madsen, Nielsen & Tingleff (2004), eq. 3.14; what a recipe states whose optimizer has none.
 USUAL_DAMPING = 1e-3
-
-# Two 5 x 5 convolutions with pooling leave one pixel of so many (`fallline.network.lenet5`).
-_SMALLEST_IMAGE = 12
 
 
 def check(recipe: Recipe) -> Recipe:
@@ -89,92 +86,6 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
     yield from _training(recipe)
 
 
-# What each kind of network does not have: the entry, the values that say nothing, and why.
-_WITHOUT: dict[str, dict[str, tuple[tuple[Any, ...], str]]] = {
-    "rbf": {
-        "activation": (("auto", "mish"), "radial units have an activation of their own"),
-        "initializer": (("auto", "he_normal"), "the centres come from k-means"),
-        "normalization": (("none",), "radial units answer between 0 and 1"),
-        "embedding": (("auto", "none"), "the units measure distances between the inputs themselves"),
-    },
-    "lenet5": {"embedding": (("auto", "none"), "the inputs are pixels")},
-    "autoencoder": {"embedding": (("auto", "none"), "its inputs are its targets")},
-}
-
-
-def _kind(recipe: Recipe) -> Iterator[str]:
-    """What the kind of network contradicts."""
-    network, kind = recipe.network, recipe.network.kind
-    for entry, (idle, why) in _WITHOUT.get(kind, {}).items():
-        value = getattr(network, entry)
-        if value not in idle:
-            yield (
-                f'network.{entry} = "{value}" has no place in network.kind = "{kind}": {why}. Use {entry} = '
-                f'"{idle[0]}".'
-            )
-    if kind == "lenet5" and len(network.image) not in (0, 3):  # none yet: images as x bring their own
-        yield (
-            f'network.kind = "lenet5" takes images, but network.image = {list(network.image)}. Use network.image = '
-            "[height, width, channels], or give images of the shape (n, height, width, channels) as x."
-        )
-    if kind == "lenet5" and network.image and min(network.image[:2]) < _SMALLEST_IMAGE:
-        yield (
-            f"network.image = {list(network.image)} is too small for LeNet-5, which needs at least {_SMALLEST_IMAGE} x "
-            f'{_SMALLEST_IMAGE} pixels. Enlarge the images, or use network.kind = "mlp".'
-        )
-    if kind == "lenet5" and recipe.prepare.whiten != "none":
-        yield 'prepare.whiten mixes the pixels, and LeNet-5 looks at their places. Use prepare.whiten = "none".'
-    if kind != "lenet5" and network.image:
-        yield (
-            f'network.image belongs to lenet5, but network.kind = "{kind}". Use network.kind = "lenet5", or '
-            "network.image = []."
-        )
-    if kind == "rbf" and network.hidden != "auto" and len(network.hidden) != 1:
-        yield (
-            f"network.hidden = {list(network.hidden)} has {len(network.hidden)} layers, but rbf has one: the number of "
-            "centres. Use e.g. network.hidden = [50]."
-        )
-    if kind == "autoencoder" and network.hidden == ():
-        yield "network.hidden = [] leaves an autoencoder no layer for its code. Use e.g. network.hidden = [64, 8]."
-    yield from _groups_and_factors(recipe)
-
-
-def _groups_and_factors(recipe: Recipe) -> Iterator[str]:
-    network, factors = recipe.network, recipe.optimizer.penalty_factors
-    usual = {"mlp": (128, 256), "lenet5": (120, 84)}  # what "auto" may become
-    units = usual.get(network.kind, ()) if network.hidden == "auto" else network.hidden
-    filters = (6, 16) if network.kind == "lenet5" else ()
-    if network.normalization == "group" and network.kind == "autoencoder" and network.hidden == "auto":
-        yield 'network.normalization = "group" divides hidden layers, but network.hidden = "auto". Give network.hidden.'
-    if network.normalization == "group":
-        odd = [u for u in (*filters, *units) if u % network.groups]
-        if odd:
-            yield (
-                f"network.groups = {network.groups} does not divide layers of {', '.join(map(str, odd))} units. Choose "
-                "groups that divide every hidden layer (lenet5: 2)."
-            )
-    elif network.groups != NetworkRecipe.groups:
-        yield (
-            f'network.groups = {network.groups} belongs to normalization = "group", but network.normalization = '
-            f'"{network.normalization}". Use "group", or groups = {NetworkRecipe.groups}.'
-        )
-    if not factors:
-        return
-    if network.hidden == "auto":
-        yield (
-            'optimizer.penalty_factors names layers, but network.hidden = "auto" has not said how many there are. Give '
-            "network.hidden, or penalty_factors = []."
-        )
-        return
-    mirrored = len(units) - 1 if network.kind == "autoencoder" else 0
-    wanted = (0 if network.kind == "rbf" else len(filters) + len(units) + mirrored) + 1
-    if len(factors) != wanted:
-        yield (
-            f"optimizer.penalty_factors has {len(factors)} numbers, but the network has {wanted} layers with kernels "
-            "(the output's is the last). Give one per layer, or []."
-        )
-
-
 def _split(recipe: Recipe) -> Iterator[str]:
     split, members = recipe.split, recipe.ensemble.members
     folds = split.folds if split.folds != "auto" else 1
@@ -215,25 +126,7 @@ def _prepare_and_network(recipe: Recipe) -> Iterator[str]:
             "scales "
             'none. Use prepare.numeric = "center" or "standard".'
         )
-    yield from _kind(recipe)
-    network = recipe.network
-    if network.initializer_scale != 1.0 and network.initializer not in ("random_normal", "random_uniform"):
-        yield (
-            f"network.initializer_scale = {network.initializer_scale:g} belongs to random_normal and random_uniform, "
-            "but "
-            f'network.initializer = "{network.initializer}" finds its own. Use one of the two, or initializer_scale = '
-            "1."
-        )
-    if network.hidden == () and network.hidden_noise > 0:
-        yield "network.hidden_noise disturbs hidden outputs, but network.hidden = [] has none. Use hidden_noise = 0."
-    if network.hidden == ():
-        if network.dropout not in ("auto", 0.0):
-            yield "network.dropout silences hidden units, but network.hidden = [] has none. Use network.dropout = 0."
-        if network.normalization != "none":
-            yield (
-                f'network.normalization = "{network.normalization}" follows hidden layers, but network.hidden = [] has '
-                'none. Use network.normalization = "none".'
-            )
+    yield from network_contradictions(recipe)
 
 
 # Numbers that only some optimizers read: the values that say nothing (those that a resolved recipe states), and what to
@@ -259,8 +152,9 @@ def _full_batch(recipe: Recipe) -> Iterator[str]:
     network = recipe.network
     if network.dropout not in ("auto", 0.0):
         yield f"network.dropout = {network.dropout:g} is random, but {compares}. Use network.dropout = 0."
-    if network.input_noise > 0:
-        yield f"network.input_noise = {network.input_noise:g} is random, but {compares}. Use network.input_noise = 0."
+    for name in ("input_noise", "input_dropout", "hidden_noise"):
+        if (value := getattr(network, name)) > 0:
+            yield f"network.{name} = {value:g} is random, but {compares}. Use network.{name} = 0."
     if recipe.optimizer.clip_norm > 0:
         yield (
             f"optimizer.clip_norm = {recipe.optimizer.clip_norm:g} changes gradients, but {compares} and chooses the "
