@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from fallline.watch.keras_fit import keras
+from fallline.watch.lightning_fit import lightning
+from fallline.watch.torch_loop import torch
 
-__all__ = ["keras"]
+__all__ = ["keras", "lightning", "torch"]

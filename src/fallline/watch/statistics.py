@@ -28,6 +28,8 @@ __all__ = [
 NAN = float("nan")
 # An output this share of the range away from an asymptote is saturated (fallline.types.inside).
 SATURATED_WITHIN = 0.01
+# Equal weights that were moved by equal gradients differ by rounding; as a share of the largest unit's norm.
+TWIN_TOLERANCE = 1e-6
 # Activations that flatten out at both ends: name -> the two asymptotes.
 ASYMPTOTES: Mapping[str, tuple[float, float]] = {
     "sigmoid": (0.0, 1.0),
@@ -133,8 +135,9 @@ def update_statistics(before: Sequence[np.ndarray], after: Sequence[np.ndarray])
     return {"update_norm": moved, "update_ratio": moved / size if size > 0 else NAN}
 
 
+@_quiet
 def twin_share(kernel: np.ndarray, unit_axis: int = -1) -> float:
-    """Return the share of units whose incoming weights equal another unit's, bit for bit.
+    """Return the share of units whose incoming weights equal another unit's, but for rounding.
 
     Args:
         kernel: two axes or more; of fewer there are no incoming weights, which is NaN.
@@ -149,8 +152,11 @@ def twin_share(kernel: np.ndarray, unit_axis: int = -1) -> float:
     units = units.reshape(len(units), -1)
     if not units.size:
         return NAN
-    _, index, count = np.unique(units, axis=0, return_inverse=True, return_counts=True)
-    return float(np.mean(count[index.reshape(-1)] > 1))
+    units = units.astype(np.float64)
+    # Equal units have equal projections: sorting brings them together, and only neighbours need be compared.
+    units = units[np.argsort(units @ np.random.default_rng(0).standard_normal(units.shape[1]), kind="stable")]
+    near = np.abs(np.diff(units, axis=0)).max(axis=1) <= TWIN_TOLERANCE * np.sqrt(np.square(units).sum(axis=1)).max()
+    return float(np.mean(np.append(near, False) | np.append(False, near)))
 
 
 @_quiet
