@@ -24,12 +24,13 @@ def one(state: Any) -> Any:
     return jax.tree.map(lambda a: jnp.asarray(a[0]), state)
 
 
-def schedule(order: Any, valid: Any, rest: Any = ()) -> Schedule:
+def schedule(order: Any, count: int | None = None, rest: Any = ()) -> Schedule:
     order, rest = np.asarray(order, np.int32), np.asarray(rest, np.int32)
     made = Schedule(
         order[None],
         np.ones((1, len(order)), np.float32),
-        np.asarray(valid, np.float32),
+        np.asarray(order.size if count is None else count, np.int32),
+        np.asarray(100, np.int32),
         rest[None],
         np.ones(1, np.float32),
     )
@@ -58,7 +59,7 @@ def by_hand(batches: list[list[int]]) -> tuple[list[np.ndarray], float]:
 
 
 def test_steps_follow_the_gradient() -> None:
-    params, running = epoch(schedule([[0, 1, 2, 3], [4, 5, 6, 7]], np.ones((2, 4))))
+    params, running = epoch(schedule([[0, 1, 2, 3], [4, 5, 6, 7]]))
     expected, loss = by_hand([[0, 1, 2, 3], [4, 5, 6, 7]])
     assert running == pytest.approx(loss, rel=1e-5)
     for mine, other in zip(params, expected, strict=True):
@@ -68,9 +69,9 @@ def test_steps_follow_the_gradient() -> None:
 @pytest.mark.parametrize("coupled", [False, True])
 def test_the_last_partial_batch_is_used(coupled: bool) -> None:
     if coupled:
-        plan = schedule([[0, 1, 2, 3]], np.ones((1, 4)), [4, 5])
+        plan = schedule([[0, 1, 2, 3]], rest=[4, 5])
     else:
-        plan = schedule([[0, 1, 2, 3], [4, 5, 0, 0]], [[1, 1, 1, 1], [1, 1, 0, 0]])
+        plan = schedule([[0, 1, 2, 3], [4, 5, 0, 0]], 6)
     params, running = epoch(plan, coupled)
     expected, loss = by_hand([[0, 1, 2, 3], [4, 5]])
     assert running == pytest.approx(loss, rel=1e-5)
@@ -79,8 +80,9 @@ def test_the_last_partial_batch_is_used(coupled: bool) -> None:
 
 
 def test_padding_has_no_influence_whatever() -> None:
-    valid = [[1, 1, 1, 0, 0]]
-    first, second = epoch(schedule([[0, 1, 2, 0, 0]], valid)), epoch(schedule([[0, 1, 2, 19, 23]], valid))
+    first = epoch(schedule([[0, 1, 2, 0, 0]], 3))
+    # Neither the rows behind the last real one, nor whole steps behind it.
+    second = epoch(schedule([[0, 1, 2, 19, 23], [7, 7, 7, 7, 7], [8, 8, 8, 8, 8]], 3))
     assert first[1] == second[1]
     for a, b in zip(first[0], second[0], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -90,7 +92,7 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
     x, y, weight = toy.data()
     y = y.copy()
     y[6] = np.nan
-    plan = schedule([[0, 1], [2, 3], [4, 6], [5, 7]], np.ones((4, 2)))
+    plan = schedule([[0, 1], [2, 3], [4, 6], [5, 7]])
     state, running = train_epoch(
         toy.task(), {"learning_rate": jnp.asarray(RATE)}, (x, y, weight), one(toy.begin([3])), plan, jnp.asarray(0)
     )
@@ -98,19 +100,20 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
     assert not math.isfinite(float(running))
 
 
-def rows(batches: Any, valid: Any, rest: Any = ()) -> Rows:
-    return Rows(np.asarray(batches, np.int32), np.asarray(valid, np.float32), np.asarray(rest, np.int32))
+def rows(batches: Any, count: int, rest: Any = ()) -> Rows:
+    return Rows(np.asarray(batches, np.int32), np.asarray(count, np.int32), np.asarray(rest, np.int32))
 
 
 @pytest.mark.parametrize(
     "parts",
     [
-        rows([list(range(10))], np.ones((1, 10))),
-        rows([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 0]], [[1] * 4, [1] * 4, [1, 1, 0, 0]]),
-        rows([[0, 1, 2, 3], [4, 5, 6, 7]], np.ones((2, 4)), [8, 9]),
-        rows(np.zeros((0, 4)), np.zeros((0, 4)), list(range(10))),
+        rows([list(range(10))], 10),
+        rows([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 0]], 10),
+        rows([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 0], [1, 1, 1, 1]], 10),
+        rows([[0, 1, 2, 3], [4, 5, 6, 7]], 8, [8, 9]),
+        rows(np.zeros((0, 4)), 0, list(range(10))),
     ],
-    ids=["at once", "padded", "with a rest", "rest alone"],
+    ids=["at once", "padded", "with an empty batch", "with a rest", "rest alone"],
 )
 def test_evaluation_in_batches_is_evaluation_at_once(parts: Rows) -> None:
     state = one(toy.begin([5]))
@@ -168,6 +171,17 @@ def test_a_rough_beginning_never_becomes_best() -> None:
     assert int(state.outcome) == RUNNING
 
 
+def test_without_weights_every_example_counts_alike() -> None:
+    x, y, _ = toy.data()
+    numbers, plan = {"learning_rate": jnp.asarray(RATE)}, schedule([[0, 1, 2, 3], [4, 5, 0, 0]], 6)
+    states = [
+        train_epoch(toy.task(), numbers, (x, y, weight), one(toy.begin([3])), plan, jnp.asarray(0))[0]
+        for weight in (None, np.ones(len(x), np.float32))
+    ]
+    for a, b in zip(jax.tree.leaves(states[0]), jax.tree.leaves(states[1]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 def test_a_searching_update_gets_the_loss_of_its_batch_as_a_function() -> None:
     asked = []
 
@@ -178,13 +192,10 @@ def test_a_searching_update_gets_the_loss_of_its_batch_as_a_function() -> None:
 
     searching = replace(toy.task(), update=update, searches=True)
     params, x, y, weight = toy.weights(0), *toy.data()
-    rows, valid = np.array([3, 1, 3], np.int32), np.array([1.0, 1.0, 0.0], np.float32)
-    (moved, _, value), (loss, count) = train_step(
-        searching, {}, (x, y, weight), (params, np.zeros(()), np.zeros(())), rows, valid, jnp.ones(())
-    )
+    rows, carry = jnp.array([3, 1, 3], jnp.int32), (params, np.zeros(()), np.zeros(()))
+    (moved, _, value), loss = train_step(searching, {}, (x, y, weight), carry, rows, jnp.asarray(2), jnp.ones(()))
     expected = toy.numpy_loss(params, x[[3, 1]], y[[3, 1]], weight[[3, 1]])
     assert len(asked) == 1
-    assert count == 2
     np.testing.assert_allclose([loss, value], expected, rtol=1e-5)
     for old, new in zip(params, moved, strict=True):
         np.testing.assert_allclose(old, new, atol=1e-6)

@@ -101,5 +101,30 @@ def test_without_best_weights_none_are_kept() -> None:
 def test_placed_members_are_padded_with_ended_ones() -> None:
     population = Population(toy.task(), Stopping(), 3, validated=True, devices=jax.local_devices()[:2])
     placed = population.place_state(toy.begin(range(3)))
-    assert population.padded == 4
+    assert population.capacity == 4
     assert np.asarray(placed.outcome).tolist() == [RUNNING] * 3 + [STOPPED]
+
+
+def test_a_member_ends_at_its_own_last_epoch() -> None:
+    """Members of one population may have different numbers of epochs, and different numbers of rows."""
+    p = 3
+    program = toy.population(p, Stopping(), 2)
+    schedule = toy.orders(range(p), np.arange(16), 6, 5)
+    schedule = schedule._replace(limit=np.array([6, 2, 6], np.int32), rows=np.array([16, 16, 7], np.int32))
+    both = toy.rows_for(p, np.arange(16)), toy.rows_for(p, np.arange(16, 24))
+    placed, seen = program.start(
+        program.place(toy.data(), shared=True),
+        6,
+        program.place_state(toy.begin(range(p))),
+        program.place({"learning_rate": np.full(p, 0.1, np.float32)}),
+        program.place(schedule),
+        *(program.place(rows) for rows in both),
+    )
+    whole, curves = toy.train(range(2))
+    assert np.asarray(placed.epoch)[:p].tolist() == [6, 2, 6]
+    assert np.asarray(placed.outcome)[:p].tolist() == [RUNNING] * 3
+    assert_equal(member(placed, 0), member(whole, 0))
+    np.testing.assert_array_equal(np.asarray(seen)[1, :2], curves[1, :2])
+    assert np.isnan(np.asarray(seen)[1, 2:]).all()
+    # The smaller member did two steps an epoch, not four: toy's optimizer counts them.
+    assert np.asarray(placed.optimizer)[:p].tolist() == [24, 8, 12]

@@ -22,12 +22,12 @@ def train(program: Population, rates: list[float], chunks: tuple[int, ...], *, r
     if rest:  # nothing is padded: 8 rows as 3 + 3 + 2
         whole = on_val.batches[:, 0]
         full = whole[:, :6].reshape(3, 2, 3)
-        on_val = on_val._replace(batches=full, valid=np.ones(full.shape, np.float32), rest=whole[:, 6:])
+        on_val = on_val._replace(batches=full, rows=np.full(3, 6, np.int32), rest=whole[:, 6:])
     schedule = toy.orders(SEEDS, np.arange(16), sum(chunks), 5)
     if rest:  # 16 rows as 5 + 5 + 5 + 1
         cut = schedule.order[:, :, 3, :1]
         schedule = schedule._replace(
-            order=schedule.order[:, :, :3], rates=schedule.rates[:, :, :3], valid=schedule.valid[:, :3], rest=cut
+            order=schedule.order[:, :, :3], rates=schedule.rates[:, :, :3], rows=np.full(3, 15, np.int32), rest=cut
         )
     seen, done = [], 0
     for epochs in chunks:

@@ -88,19 +88,19 @@ def begin(seeds: Sequence[int], stopping: Stopping | None = None) -> MemberState
 
 
 def orders(seeds: Sequence[int], rows: np.ndarray, epochs: int, batch: int) -> Schedule:
-    """Every member in its own order, the last batch padded with its first row."""
+    """Every member in its own order, the last batch padded with its first row, and no last epoch."""
     steps = -(-len(rows) // batch)
     order = np.zeros((len(seeds), epochs, steps * batch), np.int32)
     for i, seed in enumerate(seeds):
         for e in range(epochs):
             drawn = np.random.default_rng([seed, e]).permutation(rows)
             order[i, e] = np.concatenate([drawn, np.repeat(drawn[:1], steps * batch - len(rows))])
-    valid = (np.arange(steps * batch) < len(rows)).astype(np.float32).reshape(steps, batch)
     p = len(seeds)
     return Schedule(
         order.reshape(p, epochs, steps, batch),
         np.ones((p, epochs, steps), np.float32),
-        np.repeat(valid[None], p, axis=0),
+        np.full(p, len(rows), np.int32),
+        np.full(p, 1000, np.int32),
         np.zeros((p, epochs, 0), np.int32),
         np.ones((p, epochs), np.float32),
     )
@@ -108,7 +108,7 @@ def orders(seeds: Sequence[int], rows: np.ndarray, epochs: int, batch: int) -> S
 
 def rows_for(members: int, rows: np.ndarray) -> Rows:
     shared = np.repeat(np.asarray(rows, np.int32)[None, None], members, axis=0)
-    return Rows(shared, np.ones(shared.shape, np.float32), np.zeros((members, 0), np.int32))
+    return Rows(shared, np.full(members, len(rows), np.int32), np.zeros((members, 0), np.int32))
 
 
 @lru_cache  # one compiled program for all tests that ask for the same
@@ -136,8 +136,11 @@ def train(
     seen, done = [], 0
     for epochs in chunks:
         part = np.minimum(np.arange(done, done + capacity), sum(chunks) - 1)
-        schedule = Schedule(
-            whole.order[:, part], whole.rates[:, part], whole.valid, whole.rest[:, part], whole.rest_rate[:, part]
+        schedule = whole._replace(
+            order=whole.order[:, part],
+            rates=whole.rates[:, part],
+            rest=whole.rest[:, part],
+            rest_rate=whole.rest_rate[:, part],
         )
         placed, found = program.start(shared, epochs, placed, numbers, program.place(schedule), on_train, on_val)
         seen.append(np.asarray(found)[:p, :epochs])

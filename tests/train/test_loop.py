@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallline.engine import Population, Stopping
+from fallline.engine import Population, Stopping, steps_of
 from fallline.errors import InputError
 from fallline.train import loop
-from fallline.train.loop import Member, Orders, Plan, _batches, fit_population
+from fallline.train.loop import fit_population
+from fallline.train.orders import Member, Orders, Plan, bucket, in_batches
 from tests.engine import toy
 
 PLAN = Plan(epochs=9, batch_size=5, schedule="coslog4", warmup=0.1, eval_batch=8)
@@ -95,7 +95,8 @@ def test_ctrl_c_in_the_middle_of_a_chunk_loses_nothing(
     assert_same(fit(population, resume=({k: np.array(v) for k, v in arrays.items()}, meta)), whole)
 
 
-def test_a_checkpoint_of_another_network_is_refused(population: Population) -> None:
+def test_a_checkpoint_of_another_network_is_refused(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_WATCHED_SECONDS", 0.0)  # chunks of one epoch
     saved: list[Any] = []
     fit(population, on_progress=lambda e: e.epoch >= 1, checkpoint=lambda *kept: saved.append(kept))
     arrays, meta = saved[-1]
@@ -108,43 +109,50 @@ def members(sizes: list[int]) -> list[Member]:
     return [Member(i, np.arange(100 * i, 100 * i + n), np.arange(3)) for i, n in enumerate(sizes)]
 
 
-def steps_of(schedule: Any, member: int, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    yield from zip(schedule.order[member, epoch], schedule.valid[member], strict=True)
-    if schedule.rest.shape[-1]:
-        yield schedule.rest[member, epoch], np.ones(schedule.rest.shape[-1])
-
-
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.integers(1, 50), st.booleans(), st.booleans())
 def test_every_row_is_seen_once_in_an_epoch(sizes: list[int], batch: int, shuffle: bool, coupled: bool) -> None:
-    group = members(sizes)
+    group = members(sizes[:1] if coupled else sizes)  # where padding is forbidden members are of one size
     orders = Orders(group, Plan(epochs=3, batch_size=batch, shuffle=shuffle), coupled)
     schedule = orders.chunk(1, 2)
     for i, member in enumerate(group):
+        own = jax.tree.map(lambda a, i=i: a[i], schedule)
         for epoch in range(2):
-            steps = list(steps_of(schedule, i, epoch))
-            assert len(steps) == orders.steps
-            real = np.concatenate([rows[valid > 0] for rows, valid in steps])
-            padding = np.concatenate([rows[valid == 0] for rows, valid in steps])
+            steps = steps_of(own, epoch)
+            assert len(steps) == orders.steps[i] == -(-len(member.train_rows) // orders.batch)
+            real = np.concatenate([rows[:count] for rows, count, _ in steps])
+            padding = np.concatenate([rows[count:] for rows, count, _ in steps])
+            assert sorted(real) == member.train_rows.tolist()
             assert set(padding) <= set(member.train_rows)
-            over_again = not coupled and len(member.train_rows) <= (orders.steps - 1) * orders.batch
-            assert over_again or len(set(real)) == len(real)
-            assert all(valid.any() for _, valid in steps)
-            if coupled:  # no padding: members of unequal size leave some rows out of an epoch
-                assert len(padding) == 0
-                assert len(real) == min(sizes)
-                assert set(real) <= set(member.train_rows)
-            else:
-                assert set(real) == set(member.train_rows)
-            assert all(len(rows) <= batch for rows, _ in steps)
+            assert all(count > 0 for _, count, _ in steps)
+            assert not (coupled and len(padding))
+            assert all(len(rows) <= batch for rows, _, _ in steps)
 
 
-def test_no_step_of_a_smaller_member_is_empty() -> None:
-    # A batch of padding alone would divide by its 0 real rows; its rows come over again instead, equally often.
-    schedule = Orders(members([40, 4]), Plan(epochs=1, batch_size=8), coupled=False).chunk(0, 1)
-    assert (schedule.valid.sum(axis=-1) > 0).all()
-    rows, counts = np.unique(schedule.order[1], return_counts=True)
-    assert rows.tolist() == [100, 101, 102, 103]
-    assert counts.tolist() == [10] * 4
+def test_orders_are_the_same_in_company_and_in_any_chunk() -> None:
+    plan = Plan(epochs=200, batch_size=8)
+    whole = Orders(members([40, 9, 40]), plan, False).chunk(0, 200)
+    alone = Orders(members([40, 9])[1:], plan, False)
+    for first, epochs in ((0, 3), (60, 10), (127, 2)):
+        part = alone.chunk(first, epochs)
+        mine, other = part.order[0, :epochs], whole.order[1, first : first + epochs]
+        rows = [order[:, :2].reshape(epochs, -1)[:, :9] for order in (mine, other)]
+        np.testing.assert_array_equal(*rows)
+
+
+def test_nearly_equal_sizes_have_equal_shapes() -> None:
+    shapes = [
+        jax.tree.map(np.shape, Orders(members([n]), Plan(epochs=100, batch_size=1), False).chunk(0, 1))
+        for n in (113, 114)
+    ]
+    assert shapes[0] == shapes[1]
+    shapes = [jax.tree.map(np.shape, in_batches([np.arange(n)], 1000, False)) for n in (113, 114)]
+    assert shapes[0] == shapes[1]
+
+
+@given(st.integers(1, 10**9))
+def test_a_bucket_is_at_most_a_sixteenth_larger(n: int) -> None:
+    assert n <= bucket(n) <= n * (1 + 1 / 16)
+    assert bucket(bucket(n)) == bucket(n)
 
 
 @given(st.integers(1, 12), st.integers(1, 12))
@@ -163,10 +171,42 @@ def test_rates_follow_the_steps(epochs: int, first: int) -> None:
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.integers(1, 50), st.booleans())
 def test_evaluation_sees_every_row_once(sizes: list[int], batch: int, exact: bool) -> None:
+    sizes = sizes[:1] * len(sizes) if exact else sizes
     rows = [np.arange(100 * i, 100 * i + n) for i, n in enumerate(sizes)]
-    made = _batches(rows, batch, exact)
+    made = in_batches(rows, batch, exact)
     for i, given_rows in enumerate(rows):
-        found = np.concatenate([made.batches[i][made.valid[i] > 0].ravel(), made.rest[i]])
-        assert len(set(found)) == len(found)
-        assert set(found) == set(given_rows[: min(sizes)] if exact else given_rows)
-        assert made.batches.shape[2] <= batch
+        found = np.concatenate([made.batches[i].ravel()[: made.rows[i]], made.rest[i]])
+        assert found.tolist() == given_rows.tolist()
+        assert not (exact and made.rows[i] < made.batches[i].size)
+        assert made.batches.shape[2] <= bucket(batch)
+
+
+def test_members_are_dealt_out_anew_when_a_device_has_nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members that end early leave their places to the others, and every result stays what it is."""
+    program = Population(toy.task(), Stopping(patience=2), 4, validated=True)
+    rates = (0.1, 0.0, 0.05, 0.0)  # at rate 0 nothing improves: the second and the fourth stop after three epochs
+    group = [Member(i, np.arange(16), np.arange(16, 24), {"learning_rate": rate}) for i, rate in enumerate(rates)]
+    arranged: list[list[int]] = []
+    arrange = loop._Session.arrange
+
+    def spy(session: Any, chosen: np.ndarray) -> Any:
+        placed = arrange(session, chosen)
+        arranged.append(session.places.tolist())
+        return placed
+
+    monkeypatch.setattr(loop._Session, "arrange", spy)
+    monkeypatch.setattr(loop, "_WATCHED_SECONDS", 0.0)  # chunks of one epoch
+
+    def train(chosen: list[int], **keywords: Any) -> Any:
+        begin = toy.begin(chosen)
+        state = (begin.params, begin.aux, begin.optimizer)
+        return fit_population(program, [group[i] for i in chosen], PLAN, toy.data(), *state, **keywords)
+
+    whole = train([0, 1, 2, 3], on_progress=lambda event: False)
+    if len(program.devices) == 2:
+        assert arranged == [[0, 2, 1, 3], [0, -1, 2, -1]]
+    for i in range(4):
+        one = train([i])
+        for a, b in zip(jax.tree.leaves(whole.state), jax.tree.leaves(one.state), strict=True):
+            np.testing.assert_array_equal(a[i], b[0])
+        np.testing.assert_array_equal(whole.seen[i, : one.seen.shape[1]], one.seen[0])

@@ -20,7 +20,8 @@ from fallline.optimize import make_optimizer, rate_factors
 from fallline.recipe import default, override
 from fallline.train import loop
 from fallline.train.keras_model import _recipe_optimizer
-from fallline.train.loop import Fitted, Member, Plan, fit_population
+from fallline.train.loop import Fitted, fit_population
+from fallline.train.orders import Member, Plan
 from fallline.train.prepared import prepare
 from fallline.train.table import _program
 from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, Recipe

@@ -19,7 +19,7 @@ from fallline.data import make_problem
 from fallline.recipe import default, override
 from fallline.train import train_problem
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
-from fallline.train.loop import Member
+from fallline.train.orders import Member
 from fallline.train.prediction import apply_model
 from fallline.train.prepared import prepare
 from fallline.types import PROBLEM_KINDS, Problem, Recipe, Run

@@ -18,7 +18,7 @@ from fallline.engine.member import (
     used_weights,
 )
 from fallline.engine.population import Population
-from fallline.engine.stepwise import Stepwise
+from fallline.engine.stepwise import Stepwise, steps_of
 from fallline.engine.stopping import Pace, Stopping
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "inspect_step",
     "member_devices",
     "start_state",
+    "steps_of",
     "take_apart",
     "used_weights",
 ]

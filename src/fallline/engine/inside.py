@@ -186,7 +186,8 @@ def epochs_to_look(state: MemberState, most: jax.Array) -> jax.Array:
 
 def last_rate(schedule: Schedule, state: MemberState, index: Array | int) -> jax.Array:
     """Return the factor on the rate of the last step before epoch ``index`` of a chunk; before any, of the first."""
-    last = schedule.rest_rate if schedule.rest.shape[-1] else schedule.rates[:, -1]
+    steps = (schedule.rows - 1) // schedule.order.shape[-1] + 1
+    last = schedule.rest_rate if schedule.rest.shape[-1] else jnp.asarray(schedule.rates)[:, steps - 1]
     rate = jnp.where(index > 0, jnp.asarray(last)[jnp.maximum(index - 1, 0)], schedule.rates[0, 0])
     return rate * state.pace.factor if isinstance(state.pace, Pace) else rate
 

@@ -40,6 +40,7 @@ __all__ = [
 Tree = Any  # a pytree of arrays
 Array = jax.Array | np.ndarray
 Numbers = dict[str, jax.Array]
+Data = tuple[Tree, Tree, jax.Array | None]  # (x, y, weight) with n rows; no weight: every example counts alike
 
 # MemberState.outcome
 RUNNING, STOPPED, DIVERGED = 0, 1, 2
@@ -58,8 +59,9 @@ class Task:
             (b,) are the examples' own weights, ``valid`` (b,) is 0 for padding.
         finish: (carry) -> (q,) float32; the first entry is the loss that early stopping follows.
         quantities: names of the q entries.
-        coupled: True when the rows of a batch influence one another (batch normalisation), so that training batches
-            must not be padded.
+        coupled: True when the rows of a batch influence one another, so that training batches must not be padded.
+        masked: True when ``loss`` takes the keyword ``valid`` (b,), 1 for real rows and 0 for padding, and keeps the
+            padding out of what it computes over the batch (batch normalisation).
         exact: True when evaluation batches must not be padded either (metrics that know no weights).
         used: (params, optimizer_state) -> the weights that are evaluated, kept and handed out; None: the parameters
             themselves. An averaging optimizer keeps them in its state.
@@ -78,6 +80,7 @@ class Task:
     finish: Callable[[Tree], jax.Array]
     quantities: tuple[str, ...]
     coupled: bool = False
+    masked: bool = False
     exact: bool = False
     used: Callable[[Tree, Tree], Tree] | None = None
     searches: bool = False
@@ -111,12 +114,15 @@ class MemberState(NamedTuple):
 class Schedule(NamedTuple):
     """The order of the examples and the rates of one chunk, made on the host.
 
-    ``rest``/``rest_rate`` hold the last partial batch where padding is forbidden, else they have no rows.
+    A member does as many steps an epoch as its own rows fill; what ``order`` holds beyond them is never looked at, so
+    that members of different size, and populations of nearly the same size, share one program. ``rest``/``rest_rate``
+    hold the last partial batch where padding is forbidden, else they have no rows.
     """
 
-    order: Array  # (e, s, b) int32, row numbers; padding repeats rows of the member
+    order: Array  # (e, s, b) int32, row numbers; a partial batch is padded with any rows
     rates: Array  # (e, s) float32, factor on the learning rate
-    valid: Array  # (s, b) float32, 0 for padding; each step has at least one row that is none
+    rows: Array  # () int32, rows of an epoch without the rest: ceil(rows / b) <= s steps, the last may be partial
+    limit: Array  # () int32, the member's last epoch
     rest: Array  # (e, r) int32
     rest_rate: Array  # (e,) float32
 
@@ -158,28 +164,39 @@ class _Moved(NamedTuple):
     grads: Tree
 
 
+def _valid(size: int, count: jax.Array) -> jax.Array:
+    """Return (size,) float32: 1 for the first ``count`` rows of a batch, 0 for the padding behind them."""
+    return (jnp.arange(size) < count).astype(jnp.float32)
+
+
 def _move(
     task: Task,
     numbers: Numbers,
-    batch: tuple[Tree, Tree, jax.Array],
+    batch: tuple[Tree, Tree, jax.Array | None],
     carry: tuple[Tree, Tree, Tree],
-    valid: jax.Array,
+    count: jax.Array,
     rate: jax.Array,
 ) -> _Moved:
-    """Do the step of a batch (x, y, weight)."""
+    """Do the step of a batch (x, y, weight), of which the first ``count`` rows are real."""
     params, aux, optimizer = carry
-    x, y, weight = batch
-    weight = weight * valid * (valid.shape[0] / jnp.sum(valid))
-    (loss, after), grads = jax.value_and_grad(task.loss, has_aux=True)(params, aux, numbers, x, y, weight)
-    extra = {"objective": _objective(task, numbers, (x, y, weight), aux, loss)} if task.searches else {}
+    x, y, own = batch
+    size = jax.tree.leaves(x)[0].shape[0]
+    valid = _valid(size, count)
+    # Where no example has a weight of its own, none is read from memory.
+    weight = (valid if own is None else own * valid) * (size / count)
+    cost = partial(task.loss, valid=valid) if task.masked else task.loss
+    (loss, after), grads = jax.value_and_grad(cost, has_aux=True)(params, aux, numbers, x, y, weight)
+    extra = {"objective": _objective(task, cost, numbers, (x, y, weight), aux, loss)} if task.searches else {}
     params, optimizer = task.update(grads, optimizer, params, numbers, rate, **extra)
     return _Moved(params, after, optimizer, loss, grads)
 
 
-def _objective(task: Task, numbers: Numbers, batch: tuple[Tree, Tree, jax.Array], aux: Tree, value: Any) -> Objective:
+def _objective(
+    task: Task, loss: Callable[..., Any], numbers: Numbers, batch: tuple[Tree, Tree, jax.Array], aux: Tree, value: Any
+) -> Objective:
     x, y, weight = batch
     outputs, cost, penalty = task.outputs, task.cost, task.penalty
-    whole = partial(Objective, value, lambda params: task.loss(params, aux, numbers, x, y, weight)[0])
+    whole = partial(Objective, value, lambda params: loss(params, aux, numbers, x, y, weight)[0])
     if outputs is None or cost is None or penalty is None:
         return whole()
     return whole(
@@ -190,17 +207,11 @@ def _objective(task: Task, numbers: Numbers, batch: tuple[Tree, Tree, jax.Array]
 
 
 def train_step(
-    task: Task,
-    numbers: Numbers,
-    data: tuple[Tree, Tree, jax.Array],
-    carry: Tree,
-    rows: jax.Array,
-    valid: jax.Array,
-    rate: jax.Array,
-) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
-    """Do one step; return the new (params, aux, optimizer), the loss, and how many rows it is a mean of."""
-    moved = _move(task, numbers, _take(data, rows), carry, valid, rate)
-    return (moved.params, moved.aux, moved.optimizer), (moved.loss, jnp.sum(valid))
+    task: Task, numbers: Numbers, data: Data, carry: Tree, rows: jax.Array, count: jax.Array, rate: jax.Array
+) -> tuple[Tree, jax.Array]:
+    """Do one step on the first ``count`` of the rows (b,); return the new (params, aux, optimizer) and the loss."""
+    moved = _move(task, numbers, _take(data, rows), carry, count, rate)
+    return (moved.params, moved.aux, moved.optimizer), moved.loss
 
 
 class StepSeen(NamedTuple):
@@ -213,13 +224,7 @@ class StepSeen(NamedTuple):
 
 
 def inspect_step(
-    task: Task,
-    numbers: Numbers,
-    data: tuple[Tree, Tree, jax.Array],
-    carry: Tree,
-    rows: jax.Array,
-    valid: jax.Array,
-    rate: jax.Array,
+    task: Task, numbers: Numbers, data: Data, carry: Tree, rows: jax.Array, count: jax.Array, rate: jax.Array
 ) -> tuple[Tree, StepSeen]:
     """Do one step as training does it, and tell which of its parts are finite.
 
@@ -229,7 +234,7 @@ def inspect_step(
         data: (x, y, weight) with n rows.
         carry: (params, aux, optimizer state).
         rows: (b,) int32, rows of the batch.
-        valid: (b,) float32, 0 for padding.
+        count: how many of them are real; the others are padding.
         rate: factor on the learning rate.
     """
 
@@ -237,91 +242,86 @@ def inspect_step(
         return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)])
 
     batch = _take(data, rows)
-    moved = _move(task, numbers, batch, carry, valid, rate)
+    moved = _move(task, numbers, batch, carry, count, rate)
     seen = StepSeen(jnp.all(finite(batch)), jnp.isfinite(moved.loss), finite(moved.grads), finite(moved.params))
     return (moved.params, moved.aux, moved.optimizer), seen
 
 
 def train_epoch(
-    task: Task,
-    numbers: Numbers,
-    data: tuple[Tree, Tree, jax.Array],
-    state: MemberState,
-    schedule: Schedule,
-    index: jax.Array,
+    task: Task, numbers: Numbers, data: Data, state: MemberState, schedule: Schedule, index: jax.Array
 ) -> tuple[MemberState, jax.Array]:
     """Run the steps of one epoch of the chunk; return the new state and the mean loss over its rows."""
-    carry = (state.params, state.aux, state.optimizer)
-
-    def body(carry: Tree, xs: Tree) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
-        rows, valid, rate = xs
-        return train_step(task, numbers, data, carry, rows, valid, rate)
-
+    size, rest = schedule.order.shape[-1], schedule.rest.shape[-1]
+    steps = (schedule.rows + size - 1) // size
     own = state.pace.factor if isinstance(state.pace, Pace) else 1.0
-    steps = (schedule.order[index], schedule.valid, schedule.rates[index] * own)
-    carry, (losses, counts) = jax.lax.scan(body, carry, steps)
-    if schedule.rest.shape[-1]:
-        ones = jnp.ones(schedule.rest.shape[-1], jnp.float32)
-        rest = (schedule.rest[index], ones, schedule.rest_rate[index] * own)
-        carry, (loss, count) = train_step(task, numbers, data, carry, *rest)
-        losses, counts = jnp.append(losses, loss), jnp.append(counts, count)
-    return after_steps(state, carry, losses, counts)
+
+    def body(step: jax.Array, carry: Tree) -> Tree:
+        learned, total, bad = carry
+        count = jnp.minimum(size, schedule.rows - step * size)
+        batch = (schedule.order[index, step], count, schedule.rates[index, step] * own)
+        learned, loss = train_step(task, numbers, data, learned, *batch)
+        bad = jnp.where((bad < 0) & ~jnp.isfinite(loss), step, bad)
+        return learned, total + loss * count, bad
+
+    start = ((state.params, state.aux, state.optimizer), jnp.zeros(()), jnp.full((), -1, jnp.int32))
+    learned, total, bad = jax.lax.fori_loop(0, steps, body, start)
+    if rest:
+        last = (schedule.rest[index], jnp.asarray(rest), schedule.rest_rate[index] * own)
+        learned, loss = train_step(task, numbers, data, learned, *last)
+        total, bad = total + loss * rest, jnp.where((bad < 0) & ~jnp.isfinite(loss), steps, bad)
+    return after_steps(state, learned, total, bad, jnp.asarray(schedule.rows + rest))
 
 
-def after_steps(state: MemberState, carry: Tree, losses: jax.Array, counts: jax.Array) -> tuple[MemberState, jax.Array]:
+def after_steps(
+    state: MemberState, carry: Tree, total: jax.Array, bad: jax.Array, rows: jax.Array
+) -> tuple[MemberState, jax.Array]:
     """Return the state behind the steps of an epoch, and the mean loss over its rows.
 
     Args:
         state: before the epoch.
         carry: (params, aux, optimizer) behind its last step.
-        losses: (s,) the steps' losses.
-        counts: (s,) the rows that they are means of.
+        total: sum over the steps of their loss times their rows.
+        bad: the first step with a loss that is not finite; -1: none.
+        rows: of the epoch.
     """
-    finite = jnp.isfinite(losses)
-    bad = jnp.where(jnp.all(finite), -1, jnp.argmin(finite)).astype(jnp.int32)
     params, aux, optimizer = carry
-    running = jnp.sum(losses * counts) / jnp.sum(counts)
-    return state._replace(params=params, aux=aux, optimizer=optimizer, bad_step=bad), running
+    return state._replace(params=params, aux=aux, optimizer=optimizer, bad_step=bad.astype(jnp.int32)), total / rows
 
 
 class Rows(NamedTuple):
     """Rows to evaluate on, in batches; ``rest`` holds the last partial batch where padding is forbidden."""
 
     batches: Array  # (m, b) int32
-    valid: Array  # (m, b) float32, 0 for padding
+    rows: Array  # () int32: the first so many of the m b rows are real
     rest: Array  # (r,) int32
 
 
 def observe_batch(
-    task: Task,
-    numbers: Numbers,
-    data: tuple[Tree, Tree, jax.Array],
-    carry: Tree,
-    params: Tree,
-    aux: Tree,
-    rows: jax.Array,
-    valid: jax.Array,
+    task: Task, numbers: Numbers, data: Data, carry: Tree, params: Tree, aux: Tree, rows: jax.Array, count: jax.Array
 ) -> Tree:
-    """Add one batch of rows to an evaluation's carry."""
-    x, y, weight = _take(data, rows)
+    """Add one batch, of whose rows (b,) the first ``count`` are real, to an evaluation's carry."""
+    x, y, own = _take(data, rows)
+    valid = _valid(rows.shape[0], count)
+    weight = jnp.ones_like(valid) if own is None else own
     return task.observe(carry, params, aux, numbers, x, y, weight, valid)
 
 
-def evaluate(
-    task: Task, numbers: Numbers, data: tuple[Tree, Tree, jax.Array], params: Tree, aux: Tree, rows: Rows
-) -> jax.Array:
+def evaluate(task: Task, numbers: Numbers, data: Data, params: Tree, aux: Tree, rows: Rows) -> jax.Array:
     """Evaluate in evaluation mode, batch by batch; return (q,) quantities."""
+    batches, size = rows.batches.shape
 
-    def body(carry: Tree, xs: Tree) -> tuple[Tree, None]:
-        return observe_batch(task, numbers, data, carry, params, aux, *xs), None
+    def body(batch: jax.Array | int, carry: Tree) -> Tree:
+        count = jnp.minimum(size, rows.rows - batch * size)
+        return observe_batch(task, numbers, data, carry, params, aux, jnp.asarray(rows.batches)[batch], count)
 
     carry = task.begin()
-    if rows.batches.shape[0] == 1:  # one batch holds all rows: no loop, so that XLA may use its threads
-        carry, _ = body(carry, (rows.batches[0], rows.valid[0]))
-    elif rows.batches.shape[0]:
-        carry, _ = jax.lax.scan(body, carry, (rows.batches, rows.valid))
+    if batches == 1:  # one batch holds all rows: no loop, so that XLA may use its threads
+        carry = body(0, carry)
+    elif batches:
+        carry = jax.lax.fori_loop(0, (rows.rows + size - 1) // size, body, carry)
     if rows.rest.shape[-1]:
-        carry, _ = body(carry, (rows.rest, jnp.ones(rows.rest.shape[-1], jnp.float32)))
+        count = jnp.asarray(rows.rest.shape[-1])
+        carry = observe_batch(task, numbers, data, carry, params, aux, jnp.asarray(rows.rest), count)
     return task.finish(carry)
 
 

@@ -18,10 +18,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from fallline.engine.devices import member_devices
+from fallline.engine.devices import compiler_options, member_devices
 from fallline.engine.inside import Observer, due, epochs_to_look, last_rate, look
 from fallline.engine.member import (
     RUNNING,
+    STOPPED,
     MemberState,
     Rows,
     Schedule,
@@ -68,7 +69,7 @@ def _member_chunk(
 
     def going(carry: Tree) -> jax.Array:
         index, state, _ = carry
-        runs: jax.Array = (index < epochs) & (state.outcome == RUNNING)
+        runs: jax.Array = (index < epochs) & (state.epoch < schedule.limit) & (state.outcome == RUNNING)
         return runs
 
     def epoch(carry: Tree) -> Tree:
@@ -102,12 +103,13 @@ def _member_chunk(
 
 
 class Population:
-    """A compiled program for ``members`` members of one task, and the data they share.
+    """A compiled program for up to ``capacity`` members of one task.
 
     Args:
         task: what a member computes.
         stopping: when a member ends and which weights it keeps.
-        members: number of members, p. It is padded to a multiple of the devices with members that have ended.
+        capacity: most members at once; rounded up, so that every device has equally many places. A place that no
+            member takes costs its share of memory and no time.
         validated: whether validation rows are given; else early stopping follows the training loss.
         devices: devices to use; default: all, at most one per member.
         observer: looks inside the members whose states have a `Watched`; None: nobody looks.
@@ -117,28 +119,29 @@ class Population:
         self,
         task: Task,
         stopping: Stopping,
-        members: int,
+        capacity: int,
         *,
         validated: bool,
         devices: list[jax.Device] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.observer = observer
-        self.task, self.stopping, self.members, self.validated = task, stopping, members, validated
-        self.devices = devices or member_devices(members)
+        self.task, self.stopping, self.validated = task, stopping, validated
+        self.devices = devices or member_devices(capacity)
         self.columns = columns(task, stopping)
-        self.padded = -(-members // len(self.devices)) * len(self.devices)
+        self.capacity = -(-capacity // len(self.devices)) * len(self.devices)
         self._mesh = Mesh(np.array(self.devices), ("member",))
         self._split = NamedSharding(self._mesh, P("member"))
         self._whole = NamedSharding(self._mesh, P())
-        self._program = jax.jit(self._spread(self._share), donate_argnums=(2,))
+        options = compiler_options(self.devices[0].platform)
+        self._program = jax.jit(self._spread(self._share), donate_argnums=(2,), compiler_options=options)
 
     def _share(self, data: Tree, epochs: jax.Array, state: Tree, *others: Tree) -> Tree:
         """Train the members that one device holds."""
         one: Callable[..., Tree] = partial(
             _member_chunk, self.task, self.stopping, self.validated, self.observer, data, epochs
         )
-        size = self.padded // len(self.devices)
+        size = self.capacity // len(self.devices)
         if size == 1:
             squeezed = jax.tree.map(lambda a: a[0], (state, *others))
             return jax.tree.map(lambda a: a[None], one(*squeezed))
@@ -158,19 +161,20 @@ class Population:
         """Put arrays on the devices: whole on each, or members (leading axis, padded by repetition) spread over all."""
         if shared:
             return jax.device_put(tree, self._whole)
-        extra = self.padded - self.members
 
         def pad(a: Any) -> Any:
             a = np.asarray(a)
+            extra = self.capacity - len(a)
             return np.concatenate([a, np.repeat(a[:1], extra, axis=0)]) if extra else a
 
         return jax.device_put(jax.tree.map(pad, tree), self._split)
 
     def place_state(self, state: MemberState) -> MemberState:
-        """Put the members' states (leading axis p) on the devices; the padding has ended before it began."""
+        """Put the members' states (leading axis p <= capacity) on the devices; empty places have ended already."""
         placed: MemberState = self.place(state)
-        if self.padded > self.members:
-            ended = np.concatenate([np.asarray(state.outcome), np.ones(self.padded - self.members, np.int32)])
+        extra = self.capacity - len(np.asarray(state.outcome))
+        if extra:
+            ended = np.concatenate([np.asarray(state.outcome), np.full(extra, STOPPED, np.int32)])
             placed = placed._replace(outcome=jax.device_put(ended, self._split))
         return placed
 
@@ -187,7 +191,7 @@ class Population:
         """Train every running member for at most ``epochs`` epochs; ``state`` is consumed. Does not wait.
 
         Returns:
-            The new state and what was seen, (padded p, e, columns) float32: running loss, then q quantities on training
+            The new state and what was seen, (capacity, e, columns) float32: running loss, then q quantities on training
             rows, then q on validation rows, then the member's own factor on the rate where something lowers it; NaN
             where a member had ended; both on the devices.
         """

@@ -30,9 +30,27 @@ from fallline.engine.member import (
 from fallline.engine.population import Population, seen_values
 from fallline.engine.stopping import Pace, Stopping
 
-__all__ = ["Stepwise"]
+__all__ = ["Stepwise", "steps_of"]
 
 Tree = Any
+
+
+def steps_of(schedule: Schedule, index: int) -> list[tuple[Any, int, Any]]:
+    """Return (rows (b,), how many of them are real, rate) of each step of one epoch of a single member's schedule."""
+    size, rows = schedule.order.shape[-1], int(schedule.rows)
+    steps = [
+        (schedule.order[index, step], min(size, rows - step * size), schedule.rates[index, step])
+        for step in range(-(-rows // size))
+    ]
+    if schedule.rest.shape[-1]:
+        steps.append((schedule.rest[index], schedule.rest.shape[-1], schedule.rest_rate[index]))
+    return steps
+
+
+def _totals(losses: jax.Array, counts: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return what `after_steps` asks for: sum of losses times rows, the first step that is not finite, the rows."""
+    finite = jnp.isfinite(losses)
+    return jnp.sum(losses * counts), jnp.where(jnp.all(finite), -1, jnp.argmin(finite)), jnp.sum(counts)
 
 
 class Stepwise(Population):
@@ -41,16 +59,16 @@ class Stepwise(Population):
     Args:
         task: what a member computes.
         stopping: when a member ends and which weights it keeps.
-        members: number of members.
+        capacity: most members at once.
         validated: whether validation rows are given.
         observer: looks inside the members whose states have a `Watched`; None: nobody looks.
     """
 
     def __init__(
-        self, task: Task, stopping: Stopping, members: int, *, validated: bool, observer: Observer | None = None
+        self, task: Task, stopping: Stopping, capacity: int, *, validated: bool, observer: Observer | None = None
     ) -> None:
         devices = jax.local_devices()[:1]
-        super().__init__(task, stopping, members, validated=validated, devices=devices, observer=observer)
+        super().__init__(task, stopping, capacity, validated=validated, devices=devices, observer=observer)
         if observer is not None:
             self._due = jax.jit(due)
             self._gradient = jax.jit(observer.gradient)
@@ -58,14 +76,16 @@ class Stepwise(Population):
         self._step = jax.jit(partial(train_step, task), donate_argnums=(2,))
         self._observe = jax.jit(partial(observe_batch, task))
         self._finish = jax.jit(task.finish)
+        self._totals = jax.jit(_totals)
 
     def _evaluate(self, numbers: Tree, data: Tree, used: Tree, aux: Tree, rows: Rows) -> jax.Array:
-        carry = self.task.begin()
-        for batch, valid in zip(rows.batches, rows.valid, strict=True):
-            carry = self._observe(numbers, data, carry, used, aux, batch, valid)
+        carry, size = self.task.begin(), rows.batches.shape[-1]
+        batches = [(batch, min(size, int(rows.rows) - i * size)) for i, batch in enumerate(rows.batches)]
         if rows.rest.shape[-1]:
-            ones = np.ones(rows.rest.shape[-1], np.float32)
-            carry = self._observe(numbers, data, carry, used, aux, rows.rest, ones)
+            batches.append((rows.rest, len(rows.rest)))
+        for batch, count in batches:
+            if count > 0:
+                carry = self._observe(numbers, data, carry, used, aux, batch, np.int32(count))
         found: jax.Array = self._finish(carry)
         return found
 
@@ -82,25 +102,11 @@ class Stepwise(Population):
         carry = jax.tree.map(jnp.copy, (before.params, before.aux, before.optimizer))
         losses, counts = [], []
         own = before.pace.factor if isinstance(before.pace, Pace) else 1.0
-        for step in range(schedule.order.shape[1]):
-            carry, (loss, count) = self._step(
-                numbers,
-                data,
-                carry,
-                schedule.order[index, step],
-                schedule.valid[step],
-                schedule.rates[index, step] * own,
-            )
+        for rows, count, rate in steps_of(schedule, index):
+            carry, loss = self._step(numbers, data, carry, rows, np.int32(count), rate * own)
             losses.append(loss)
             counts.append(count)
-        if schedule.rest.shape[-1]:
-            ones = np.ones(schedule.rest.shape[-1], np.float32)
-            carry, (loss, count) = self._step(
-                numbers, data, carry, schedule.rest[index], ones, schedule.rest_rate[index] * own
-            )
-            losses.append(loss)
-            counts.append(count)
-        after, running = after_steps(before, carry, jnp.stack(losses), jnp.stack(counts))
+        after, running = after_steps(before, carry, *self._totals(jnp.stack(losses), np.asarray(counts, np.float32)))
         used = used_weights(self.task, after)
         on_train = self._evaluate(numbers, data, used, after.aux, evaluated[0])
         on_val = jnp.full_like(on_train, jnp.nan)
@@ -135,19 +141,19 @@ class Stepwise(Population):
         # Row numbers stay on the host: a batch's worth travels with its step.
         host: Tree = jax.tree.map(np.asarray, (schedule, train_eval, val_eval))
         states, seen = [], []
-        for member in range(self.members):
+        for member in range(self.capacity):
             one = jax.tree.map(lambda a, i=member: a[i], (state, numbers))
             current, own = one
             plan, *evaluated = jax.tree.map(lambda a, i=member: a[i], host)
             rows = np.full((schedule.order.shape[1], self.columns), np.nan, np.float32)
             if epochs == 0 and member == 0:  # builds the programs: a step of each kind whose result is thrown away
-                short = plan._replace(order=plan.order[:, :1], valid=plan.valid[:1], rates=plan.rates[:, :1])
-                few = [rows._replace(batches=rows.batches[:1], valid=rows.valid[:1]) for rows in evaluated]
+                short = plan._replace(rows=np.minimum(plan.rows, plan.order.shape[-1]))
+                few = [rows._replace(rows=np.minimum(rows.rows, rows.batches.shape[-1])) for rows in evaluated]
                 self._epoch(data, current, own, short, 0, (few[0], few[1]))
                 if self.observer is not None:
                     self._look(data, current, own, plan, 0)
             for index in range(epochs):
-                if int(current.outcome) != RUNNING:
+                if int(current.outcome) != RUNNING or int(current.epoch) >= int(plan.limit):
                     break
                 if self.observer is not None and index == 0 and bool(self._due(current)):
                     current = self._look(data, current, own, plan, index)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fallline.network.activations import UNIT_TARGETS
-from fallline.train.loop import Member
+from fallline.train.orders import Member
 
 __all__ = ["fit_temperature", "out_of_fold", "probabilities", "tempered"]
 

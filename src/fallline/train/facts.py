@@ -8,7 +8,8 @@ import numpy as np
 
 from fallline.engine import DIVERGED, STOPPED
 from fallline.train.evaluations import evaluations
-from fallline.train.loop import Fitted, Member
+from fallline.train.loop import Fitted
+from fallline.train.orders import Member
 from fallline.train.prepared import Prepared
 from fallline.train.table_task import TableProgram
 from fallline.types import Problem
@@ -75,7 +76,7 @@ def table_facts(
         "stopped_epoch": int(fitted.seen.shape[1]),
         "best_epoch": int(np.median(best)),
         "restored": prepared.recipe.stopping.restore_best,
-        "steps_per_epoch": fitted.steps,
+        "steps_per_epoch": int(fitted.steps.max()),
         "evaluations": {key: sum(one[key] for one in counted) for key in counted[0]},
         "loss": prepared.recipe.training.loss,
         "temperature": temperature,

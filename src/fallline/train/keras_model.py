@@ -22,7 +22,8 @@ from fallline.train.evaluations import evaluations
 from fallline.train.halting import make_stopping, stopping_section, with_schedule
 from fallline.train.keras_support import convolves, require_full_batch, require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
-from fallline.train.loop import Fitted, Member, OnProgress, Plan, fit_population
+from fallline.train.loop import Fitted, OnProgress, fit_population
+from fallline.train.orders import Member, Plan
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import REDUCING_NUMBERS
 from fallline.train.trace import make_trace
@@ -373,7 +374,7 @@ def _run(
         "stopped_epoch": int(np.asarray(state.epoch)[0]),
         "best_epoch": best,
         "restored": bool(settings.stopping.keep_best and best),
-        "steps_per_epoch": fitted.steps,
+        "steps_per_epoch": int(fitted.steps.max()),
         "evaluations": counted,
         "batch_size": settings.batch_size,
         "seed": seed,

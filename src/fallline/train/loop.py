@@ -8,25 +8,31 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from fallline.engine import RUNNING, MemberState, Population, Rows, Schedule, start_state, used_weights
+from fallline.engine import (
+    RUNNING,
+    STOPPED,
+    MemberState,
+    Population,
+    Stepwise,
+    start_state,
+    used_weights,
+)
 from fallline.errors import InputError
-from fallline.optimize import epoch_orders, rate_factors
+from fallline.train.orders import Member, Orders, Plan, bucket, in_batches
 from fallline.types import Progress
 
-__all__ = ["Fitted", "Member", "Orders", "Plan", "fit_population"]
+__all__ = ["Fitted", "fit_population"]
 
 Tree = Any
 Checkpoint = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
 OnProgress = Callable[[Progress], bool | None]
 
-# Row numbers sent to the device at once: 4 million int32 are 16 MB.
-_ORDER_BUDGET = 4_000_000
 # An eye follows about three pictures a second; without one, the host looks in every few seconds for Ctrl-C and
 # checkpoints.
 _WATCHED_SECONDS, _UNWATCHED_SECONDS = 0.3, 3.0
@@ -35,39 +41,12 @@ _WATCHED_SECONDS, _UNWATCHED_SECONDS = 0.3, 3.0
 # training.
 TRAIN_ROWS_EVALUATED = 1_000
 _CHECKPOINT_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Member:
-    """One member of a population: its seed, its rows and its numbers."""
-
-    seed: int
-    train_rows: np.ndarray
-    val_rows: np.ndarray
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a population is trained.
-
-    Args:
-        epochs: most epochs.
-        batch_size: rows per step.
-        shuffle: new order in each epoch.
-        schedule: name of the learning-rate schedule.
-        warmup: share of the training with a rising rate.
-        schedule_numbers: the schedule's own, see `fallline.optimize.rate_factors`.
-        eval_batch: rows per evaluation batch.
-    """
-
-    epochs: int
-    batch_size: int
-    shuffle: bool = True
-    schedule: str = "constant"
-    warmup: float = 0.0
-    schedule_numbers: Mapping[str, float] = field(default_factory=dict)
-    eval_batch: int = 8192
+# For the size of the first chunk alone: what a step costs beside its arithmetic, and the speed of that.
+_STEP_SECONDS, _FLOPS = 1e-5, 1e10
+# Larger data are given as they are: a copy with some empty rows behind it would cost more than compiling once more.
+_MOST_PADDED = 256 * 1024 * 1024
+# A device with so many times its fair share of what is left to do gives some of it away.
+_UNEVEN = 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +60,10 @@ class Fitted:
         seconds: training time without compilation.
         compile_seconds: time to build or load the program.
         interrupted: a stop was asked for before the end.
-        steps: steps per epoch.
+        steps: (p,) steps per epoch.
         used: the weights at the end as they are evaluated and handed out, leaves (p, ...).
-        own_rates: (p, epochs run): each member's own factor on the learning rate; None where nothing lowers it.
+        factors: (p, epochs run) factor on the learning rate at the last step of each epoch; NaN where something lowers
+            a member's own and the member had ended.
     """
 
     state: MemberState
@@ -92,91 +72,9 @@ class Fitted:
     seconds: float
     compile_seconds: float
     interrupted: bool
-    steps: int
+    steps: np.ndarray
     used: Tree
-    own_rates: np.ndarray | None = None
-
-
-def _batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
-    """Each member's rows in batches of at most ``size``; all in one where they fit."""
-    most = max(len(r) for r in rows)
-    if exact:  # no padding: all members are evaluated on equally many rows, the fewest that one has
-        most = min(len(r) for r in rows)
-        size = min(size, most)
-        count = most // size
-        used = np.stack([np.asarray(r[:most], np.int32) for r in rows])
-        full = used[:, : count * size].reshape(len(rows), count, size)
-        return Rows(full, np.ones(full.shape, np.float32), used[:, count * size :])
-    count = max(1, -(-most // size))
-    size = -(-most // count)  # equal batches, so that little is padded
-    out = np.zeros((len(rows), count * size), np.int32)
-    weight = np.zeros((len(rows), count * size), np.float32)
-    for i, r in enumerate(rows):
-        out[i, : len(r)], out[i, len(r) :], weight[i, : len(r)] = r, r[0], 1.0
-    return Rows(
-        out.reshape(len(rows), count, size), weight.reshape(len(rows), count, size), np.zeros((len(rows), 0), np.int32)
-    )
-
-
-class Orders:
-    """Makes the schedule of each chunk: orders of examples and rates."""
-
-    def __init__(self, members: Sequence[Member], plan: Plan, coupled: bool) -> None:
-        self.members, self.plan = members, plan
-        sizes = [len(m.train_rows) for m in members]
-        # Where padding is forbidden all members take equally many rows an epoch: the fewest that one has.
-        rows = min(sizes) if coupled else max(sizes)
-        self.batch = min(plan.batch_size, rows)
-        self.rows, self.coupled = rows, coupled
-        self.rest = rows % self.batch if coupled else 0
-        self.full = rows // self.batch if coupled else -(-rows // self.batch)
-        self.steps = self.full + (1 if self.rest else 0)
-        self.capacity = int(min(plan.epochs, max(1, _ORDER_BUDGET // (len(members) * self.steps * self.batch))))
-        valid = np.zeros((len(members), self.full * self.batch), np.float32)
-        for i, n in enumerate(sizes):
-            # A member that is too small to reach the last step starts its order over: a step of padding alone would
-            # divide by its 0 rows.
-            short = n <= (self.full - 1) * self.batch
-            valid[i, : valid.shape[1] if short else n] = 1.0
-        self.valid = valid.reshape(len(members), self.full, self.batch)
-
-    def chunk(self, first: int, epochs: int) -> Schedule:
-        """Return the schedule of so many epochs from this one, counted from 0; the rest of the capacity is empty."""
-        p, used = len(self.members), self.full * self.batch
-        order = np.zeros((p, self.capacity, used), np.int32)
-        rest = np.zeros((p, self.capacity, self.rest), np.int32)
-        for i, member in enumerate(self.members):
-            drawn = epoch_orders(
-                member.train_rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=self.plan.shuffle
-            )
-            order[i, :epochs] = drawn[:, np.arange(used) % drawn.shape[1]]  # beyond its rows: padding, or over again
-            rest[i, :epochs] = drawn[:, used : used + self.rest]
-        step = np.arange(first * self.steps, (first + self.capacity) * self.steps)
-        rates = self.rates(step).reshape(p, self.capacity, self.steps)
-        return Schedule(
-            order=order.reshape(p, self.capacity, self.full, self.batch),
-            rates=rates[..., : self.full],
-            valid=self.valid,
-            rest=rest,
-            rest_rate=rates[..., -1],
-        )
-
-    def rates(self, steps: np.ndarray) -> np.ndarray:
-        """Return each member's factors on its learning rate at some steps, (p, steps) float32."""
-        own = [float(m.numbers.get("learning_rate", 1.0)) for m in self.members]
-        if self.plan.schedule != "bottou" or len(set(own)) == 1:  # the same for all
-            return np.broadcast_to(self._factors(steps, own[0]), (len(own), len(steps)))
-        return np.stack([self._factors(steps, rate) for rate in own])
-
-    def _factors(self, steps: np.ndarray, learning_rate: float) -> np.ndarray:
-        return rate_factors(
-            self.plan.schedule,
-            steps,
-            self.plan.epochs * self.steps,
-            warmup=self.plan.warmup,
-            learning_rate=learning_rate,
-            numbers=self.plan.schedule_numbers,
-        )
+    factors: np.ndarray
 
 
 def _flat(state: MemberState) -> dict[str, np.ndarray]:
@@ -217,7 +115,11 @@ def _interrupt_held_back() -> Iterator[None]:
 
 
 class _Session:
-    """One training under way."""
+    """One training under way.
+
+    ``places`` (capacity,) says which member stands at which place of the population, -1: none. Members that have ended
+    leave when the others are dealt out anew; what they ended with is in ``state``, which holds all, on the host.
+    """
 
     def __init__(
         self,
@@ -225,96 +127,148 @@ class _Session:
         members: Sequence[Member],
         plan: Plan,
         data: Tree,
+        state: MemberState,
         on_progress: OnProgress | None,
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.population, self.plan = population, plan
+        self.population, self.members, self.state = population, members, state
         self.on_progress, self.checkpoint = on_progress, checkpoint
-        self.orders = Orders(members, plan, population.task.coupled)
+        self.orders = Orders(members, plan, population.task.coupled, population.capacity)
         rows = [_some(m.train_rows, len(m.val_rows)) for m in members]
-        exact = population.task.exact
-        self.train_eval = population.place(_batches(rows, plan.eval_batch, exact))
         val = [m.val_rows if population.validated else m.train_rows[:1] for m in members]
-        self.val_eval = population.place(_batches(val, plan.eval_batch, exact))
-        self.data = population.place(data, shared=True)
-        self.numbers = population.place(
-            {k: np.array([m.numbers[k] for m in members], np.float32) for k in members[0].numbers}
-        )
+        exact = population.task.exact
+        numbers = {k: np.array([m.numbers[k] for m in members], np.float32) for k in members[0].numbers}
+        self.host = (numbers, in_batches(rows, plan.eval_batch, exact), in_batches(val, plan.eval_batch, exact))
+        self.data = population.place(_shared(data), shared=True)
+        self.limits = np.array([p.epochs for p in self.orders.plans])
         self.q = len(population.task.quantities)
-        self.seen: list[np.ndarray] = []
+        self.seen = np.full((len(members), self.orders.epochs, population.columns), np.nan, np.float32)
         self.done = 0
         self.interrupted = False
         self.before = 0.0  # seconds spent before a resume
 
+    def arrange(self, members: np.ndarray) -> MemberState:
+        """Deal these members out to the devices, so that each has about equally much to do; return their state."""
+        devices = len(self.population.devices)
+        work = self.orders.steps[members] * (self.limits[members] - self.done)
+        places = np.full((devices, self.population.capacity // devices), -1)
+        loads, held = np.zeros(devices), np.zeros(devices, int)
+        for index in np.argsort(-work, kind="stable"):  # the longest first, each to the device with the least to do
+            free = np.flatnonzero(held < places.shape[1])
+            device = free[np.argmin(loads[free])]
+            places[device, held[device]] = members[index]
+            loads[device], held[device] = loads[device] + work[index], held[device] + 1
+        self.places = places.ravel()
+        filled = np.where(self.places < 0, members[0], self.places)  # an empty place holds a copy that has ended
+        self.current = self.orders.take(filled)
+        numbers, on_train, on_val = jax.tree.map(lambda a: a[filled], self.host)
+        self.placed = tuple(self.population.place(tree) for tree in (numbers, on_train, on_val))
+        state: MemberState = jax.tree.map(lambda a: np.asarray(a)[filled], self.state)
+        ended = np.where(self.places < 0, STOPPED, state.outcome).astype(np.int32)
+        return self.population.place_state(state._replace(outcome=ended))
+
+    def gather(self, placed: MemberState) -> MemberState:
+        """Return the state of all members on the host."""
+        held = self.places >= 0
+
+        def put(whole: Any, part: Any) -> np.ndarray:
+            out: np.ndarray = np.array(whole)
+            out[self.places[held]] = np.asarray(part)[held]
+            return out
+
+        found: MemberState = jax.tree.map(put, self.state, placed)
+        self.state = found
+        return found
+
     def dispatch(self, state: MemberState, epochs: int) -> tuple[MemberState, jax.Array]:
-        schedule = self.population.place(self.orders.chunk(self.done, epochs))
-        return self.population.start(self.data, epochs, state, self.numbers, schedule, self.train_eval, self.val_eval)
+        schedule = self.population.place(self.current.chunk(self.done, epochs))
+        numbers, on_train, on_val = self.placed
+        return self.population.start(self.data, epochs, state, numbers, schedule, on_train, on_val)
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         self.done, self.before = int(meta["epochs_done"]), float(meta["seconds"])
-        if self.done:
-            self.seen = [np.asarray(arrays["seen"])]
+        self.seen[:, : self.done] = arrays["seen"]
 
     def save(self, state: MemberState, seconds: float) -> None:
         if self.checkpoint is not None:
-            seen = (
-                np.concatenate(self.seen, axis=1)
-                if self.seen
-                else np.zeros((self.population.members, 0, self.population.columns), np.float32)
-            )
-            host = jax.tree.map(lambda a: np.asarray(a)[: self.population.members], state)
-            self.checkpoint({**_flat(host), "seen": seen}, {"epochs_done": self.done, "seconds": seconds})
+            seen = self.seen[:, : self.done]
+            self.checkpoint({**_flat(self.gather(state)), "seen": seen}, {"epochs_done": self.done, "seconds": seconds})
 
-    def report(self, running: np.ndarray, seconds: float, phase: str = "train") -> bool:
+    def report(self, running: int, last: int, seconds: float, phase: str = "train") -> bool:
+        """Tell the caller; ``last``: epochs of the chunk that has just ended."""
         if self.on_progress is None:
             return False
-        loss = val = float("nan")
-        if self.seen:
-            last = self.seen[-1]
-            rows = [r[np.flatnonzero(~np.isnan(r[:, 0]))[-1]] for r in last if (~np.isnan(r[:, 0])).any()]
-            if rows:
-                loss, val = float(np.mean([r[1] for r in rows])), float(np.mean([r[1 + self.q] for r in rows]))
+        chunk = self.seen[:, self.done - last : self.done]
+        latest = [r[np.flatnonzero(~np.isnan(r[:, 0]))[-1]] for r in chunk if (~np.isnan(r[:, 0])).any()]
+        loss, val = np.mean([[r[1], r[1 + self.q]] for r in latest], axis=0) if latest else (math.nan, math.nan)
         event = Progress(
             epoch=self.done,
-            epochs=self.plan.epochs,
-            loss=loss,
-            val_loss=val,
-            active=int(running.sum()),
-            members=self.population.members,
+            epochs=self.orders.epochs,
+            loss=float(loss),
+            val_loss=float(val),
+            active=running,
+            members=len(self.members),
             seconds=seconds,
             phase=phase,
-            curves=_curves(self.seen[-1], self.population) if self.seen else {},
+            curves=_curves(chunk, self.population) if last else {},
         )
         return bool(self.on_progress(event))
 
+    def running(self, state: MemberState) -> np.ndarray:
+        """Return which places hold a member that has epochs to go."""
+        going: np.ndarray = (np.asarray(state.outcome) == RUNNING) & (self.limits[self.places] > self.done)
+        going &= self.places >= 0
+        return going
+
+    def first_size(self) -> int:
+        """Epochs of the first chunk, by a rough estimate that is small enough; the next ones go by what it took."""
+        if isinstance(self.population, Stepwise):
+            return 1
+        weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.state.params)) / len(self.members)
+        step = _STEP_SECONDS + 6.0 * weights * self.orders.batch / _FLOPS
+        share = -(-len(self.members) // len(self.population.devices))
+        return int(0.25 * self.target / (step * share * int(self.orders.steps.max())))
+
     def run(self, state: MemberState) -> tuple[MemberState, float]:
-        target = _WATCHED_SECONDS if self.on_progress else _UNWATCHED_SECONDS
+        self.target = _WATCHED_SECONDS if self.on_progress else _UNWATCHED_SECONDS
         watched = self.on_progress is not None or self.checkpoint is not None
         growth = 8.0 if watched else math.inf
-        size = 1  # measures an epoch
+        size = self.first_size()
         began = saved = time.perf_counter()
-        running = np.asarray(state.outcome)[: self.population.members] == RUNNING
+        running = self.running(state)
         try:
-            while self.done < self.plan.epochs and running.any():
-                size = max(1, min(size, self.orders.capacity, self.plan.epochs - self.done))
+            while running.any():
+                size = max(1, min(size, self.orders.capacity, self.orders.epochs - self.done))
                 start = time.perf_counter()
                 with _interrupt_held_back():
                     state, seen = self.dispatch(state, size)
-                    self.seen.append(np.asarray(seen)[: self.population.members, :size])
+                    held = self.places >= 0
+                    self.seen[self.places[held], self.done : self.done + size] = np.asarray(seen)[held, :size]
                     self.done += size
                 now = time.perf_counter()
-                running = np.asarray(state.outcome)[: self.population.members] == RUNNING
-                if self.report(running, self.before + now - began):
-                    self.interrupted = bool(running.any()) and self.done < self.plan.epochs
+                running = self.running(state)
+                if self.report(int(running.sum()), size, self.before + now - began):
+                    self.interrupted = bool(running.any())
                     break
                 if self.checkpoint is not None and now - saved > _CHECKPOINT_SECONDS:
                     self.save(state, self.before + now - began)
                     saved = time.perf_counter()
-                size = max(1, int(size * min(growth, target / max(now - start, 1e-4))))
+                if self.uneven(running):
+                    self.gather(state)
+                    state = self.arrange(self.places[running])
+                    running = self.running(state)
+                size = max(1, int(size * min(growth, self.target / max(now - start, 1e-4))))
         except KeyboardInterrupt:
-            running = np.asarray(state.outcome)[: self.population.members] == RUNNING
-            self.interrupted = bool(running.any()) and self.done < self.plan.epochs
+            running = self.running(state)
+            self.interrupted = bool(running.any())
         return state, self.before + time.perf_counter() - began
+
+    def uneven(self, running: np.ndarray) -> bool:
+        """Whether one device has so much more to do than a fair share that moving members pays."""
+        devices = len(self.population.devices)
+        work = running * self.current.steps * (self.limits[self.places] - self.done)
+        loads = work.reshape(devices, -1).sum(axis=1)
+        return bool(loads.max() > _UNEVEN * max(loads.mean(), work.max()))
 
 
 def _curves(seen: np.ndarray, population: Population) -> dict[str, tuple[float, ...]]:
@@ -324,6 +278,19 @@ def _curves(seen: np.ndarray, population: Population) -> dict[str, tuple[float, 
     count = (~np.isnan(seen)).sum(axis=0)
     mean = np.where(2 * count >= len(seen), np.nansum(seen, axis=0, dtype=np.float64) / np.maximum(count, 1), np.nan)
     return {name: tuple(mean[:, i].tolist()) for i, name in enumerate(names)}
+
+
+def _shared(data: Tree) -> Tree:
+    """Return the data as the program takes them: no weights where all are 1, rows rounded up to a common size."""
+    x, y, weight = data
+    if weight is not None and (np.asarray(weight) == 1.0).all():
+        weight = None
+    leaves = jax.tree.leaves((x, y))
+    extra = bucket(len(leaves[0])) - len(leaves[0])
+    if not extra or sum(leaf.nbytes for leaf in leaves) > _MOST_PADDED:
+        return x, y, weight
+    pad = lambda a: np.concatenate([a, np.zeros((extra, *np.shape(a)[1:]), a.dtype)])  # noqa: E731
+    return jax.tree.map(pad, (x, y, weight))
 
 
 def _some(rows: np.ndarray, validating: int) -> np.ndarray:
@@ -361,27 +328,27 @@ def fit_population(
         checkpoint: called every few seconds and at an interruption with everything that a resume needs.
         resume: what ``checkpoint`` was given; the result is the one of an uninterrupted training, bit for bit.
     """
-    session = _Session(population, members, plan, data, on_progress, checkpoint)
     state = start_state(params, aux, optimizer, population.stopping)
     if resume is not None:
         state = _unflat(state, resume[0])
+    session = _Session(population, members, plan, data, state, on_progress, checkpoint)
+    if resume is not None:
         session.restore(*resume)
-    session.report(np.asarray(state.outcome) == RUNNING, 0.0, "compile")
-    placed = population.place_state(state)
+    session.report(int((np.asarray(state.outcome) == RUNNING).sum()), 0, 0.0, "compile")
     began = time.perf_counter()
+    placed = session.arrange(np.arange(len(members)))
     placed, _ = session.dispatch(placed, 0)  # no epoch: builds or loads the program
     jax.block_until_ready(placed)
     compiled = time.perf_counter() - began
     placed, seconds = session.run(placed)
     if session.interrupted:
         session.save(placed, seconds)
-    final = jax.tree.map(lambda a: np.asarray(a)[: population.members], placed)
-    seen = (
-        np.concatenate(session.seen, axis=1)
-        if session.seen
-        else np.zeros((len(members), 0, population.columns), np.float32)
-    )
-    watched = 1 + 2 * session.q
+    final = session.gather(placed)
+    orders, seen, watched = session.orders, session.seen[:, : session.done], 1 + 2 * session.q
+    last = np.arange(1, session.done + 1)
+    factors = np.stack([orders.factors(i, last * steps - 1) for i, steps in enumerate(orders.steps)])
+    if population.stopping.reduces:
+        factors = factors * seen[..., watched]
     return Fitted(
         final,
         seen[..., :watched],
@@ -389,7 +356,7 @@ def fit_population(
         seconds,
         compiled,
         session.interrupted,
-        session.orders.steps,
+        orders.steps,
         used_weights(population.task, final),
-        seen[..., watched] if population.stopping.reduces else None,
+        factors,
     )

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fallline.engine import DIVERGED, Pace, Population, Schedule, inspect_step
-from fallline.train.loop import Fitted, Member, Orders, Plan
+from fallline.engine import DIVERGED, Pace, Population, inspect_step, steps_of
+from fallline.train.loop import Fitted
+from fallline.train.orders import Member, Orders, Plan
 
 __all__ = ["layer_outputs", "post_mortem", "with_causes"]
 
@@ -66,32 +67,23 @@ def post_mortem(
         numbers = {key: jnp.asarray(value, jnp.float32) for key, value in members[i].numbers.items()}
         pace = fitted.state.pace
         own = float(np.asarray(pace.factor)[i]) if isinstance(pace, Pace) else 1.0
-        steps = [(rows, valid, rate * own) for rows, valid, rate in _steps(orders.chunk(epoch, 1), i)]
+        schedule = jax.tree.map(lambda a: a[0], orders.take(np.array([i])).chunk(epoch, 1))
+        steps = [(rows, count, rate * own) for rows, count, rate in steps_of(schedule, 0)]
         found[i] = _replay(partial(step, numbers, data), carry, steps, data[0], names, probe)
     return found
-
-
-def _steps(schedule: Schedule, member: int) -> list[tuple[np.ndarray, np.ndarray, Any]]:
-    """(rows, valid, rate) of each step of the first epoch of a schedule."""
-    steps = list(zip(schedule.order[member, 0], schedule.valid[member], schedule.rates[member, 0], strict=True))
-    if schedule.rest.shape[-1]:
-        steps.append(
-            (schedule.rest[member, 0], np.ones(schedule.rest.shape[-1], np.float32), schedule.rest_rate[member, 0])
-        )
-    return steps
 
 
 def _replay(
     step: Callable[..., Any],
     carry: Tree,
-    steps: list[tuple[np.ndarray, np.ndarray, Any]],
+    steps: list[tuple[np.ndarray, int, Any]],
     x: Tree,
     names: Sequence[str],
     probe: Probe | None,
 ) -> dict[str, Any]:
-    for number, (rows, valid, rate) in enumerate(steps):
+    for number, (rows, count, rate) in enumerate(steps):
         before = carry
-        carry, seen = step(carry, rows, valid, rate)
+        carry, seen = step(carry, rows, np.int32(count), rate)
         gradients, params = np.asarray(seen.gradients), np.asarray(seen.params)
         if not bool(seen.batch):
             return {"bad_step": number, "bad_layer": "input"}

@@ -11,7 +11,7 @@ from fallline import recipe as recipes
 from fallline.data import Preparation, fold_rows, split_rows
 from fallline.errors import DataError
 from fallline.recipe.resolve import resolve
-from fallline.train.loop import Member
+from fallline.train.orders import Member
 from fallline.types import Problem, Recipe
 
 __all__ = ["NUMBERS", "REDUCING_NUMBERS", "Prepared", "prepare"]

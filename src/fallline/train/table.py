@@ -15,7 +15,8 @@ from fallline.engine import DIVERGED, STOPPED, configure
 from fallline.optimize import schedule_numbers
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
 from fallline.train.facts import table_facts
-from fallline.train.loop import Checkpoint, Fitted, Member, OnProgress, Plan, fit_population
+from fallline.train.loop import Checkpoint, Fitted, OnProgress, fit_population
+from fallline.train.orders import Member, Plan
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import Prepared, prepare
 from fallline.train.table_task import ProgramKey, TableProgram, table_program

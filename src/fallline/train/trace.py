@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline.optimize import rate_factors, schedule_numbers
 from fallline.train.loop import Fitted
-from fallline.types import OptimizerRecipe, Progress, Trace
+from fallline.types import Progress, Trace
 
 __all__ = ["in_units", "make_trace", "trace_of"]
 
@@ -47,33 +46,12 @@ def in_units(event: Progress, prepared: Any) -> Progress:
     return replace(event, curves=curves)
 
 
-def learning_rates(fitted: Fitted, o: OptimizerRecipe, epochs: int) -> np.ndarray:
-    """Return each member's learning rate at the last step of each epoch, (members, epochs run).
-
-    Args:
-        fitted: the population.
-        o: the optimizer's section, whose schedule and rate are not "auto".
-        epochs: of the whole training.
-    """
-    last_steps = np.arange(1, fitted.seen.shape[1] + 1) * fitted.steps - 1
-    factors = rate_factors(
-        o.schedule,
-        last_steps,
-        epochs * fitted.steps,
-        warmup=o.warmup,
-        learning_rate=float(o.learning_rate),
-        numbers=schedule_numbers(o),
-    )
-    rates = np.broadcast_to(float(o.learning_rate) * factors, fitted.seen.shape[:2])
-    return rates if fitted.own_rates is None else rates * fitted.own_rates
-
-
 def trace_of(fitted: Fitted, prepared: Any) -> Trace:
     """Build the trace of a table's population; quantities of regression are given in the target's units."""
     seen = fitted.seen.astype(np.float64)
     names = ("running_loss", *fitted.quantities, *(f"val_{name}" for name in fitted.quantities))
     for i, name in enumerate(names):
         seen[:, :, i] *= _unit(name, prepared)
-    rates = learning_rates(fitted, prepared.recipe.optimizer, int(prepared.recipe.training.epochs))
+    rates = float(prepared.recipe.optimizer.learning_rate) * fitted.factors
     watched = np.concatenate([seen, rates[:, :, None]], axis=2)
     return make_trace(watched, (*names, "learning_rate"), np.asarray(fitted.state.epoch))

@@ -1,0 +1,158 @@
+"""Which rows a member sees when, and at which rate: made on the host, chunk by chunk."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fallline.engine import Rows, Schedule
+from fallline.optimize import epoch_orders, rate_factors
+
+__all__ = ["Member", "Orders", "Plan", "bucket", "in_batches"]
+
+# Row numbers sent to the device at once: 4 million int32 are 16 MB.
+_ORDER_BUDGET = 4_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a population is trained.
+
+    Args:
+        epochs: most epochs.
+        batch_size: rows per step.
+        shuffle: new order in each epoch.
+        schedule: name of the learning-rate schedule.
+        warmup: share of the training with a rising rate.
+        schedule_numbers: the schedule's own, see `fallline.optimize.rate_factors`.
+        eval_batch: rows per evaluation batch.
+    """
+
+    epochs: int
+    batch_size: int
+    shuffle: bool = True
+    schedule: str = "constant"
+    warmup: float = 0.0
+    schedule_numbers: Mapping[str, float] = field(default_factory=dict)
+    eval_batch: int = 8192
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member of a population: its seed, its rows, its numbers, and its own plan where that differs.
+
+    Members of one population share the batch size; all else in their plans may differ.
+    """
+
+    seed: int
+    train_rows: np.ndarray
+    val_rows: np.ndarray
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    plan: Plan | None = None
+
+
+def bucket(n: int) -> int:
+    """Round up to five significant bits (at most 1/16 more), so that nearly equal sizes share a compiled program.
+
+    >>> [bucket(n) for n in (5, 31, 113, 114, 569)]
+    [5, 31, 116, 116, 576]
+    """
+    step = 1 << max(0, n.bit_length() - 5)
+    return -(-n // step) * step
+
+
+def in_batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
+    """Each member's rows in batches of at most ``size``; all in one where they fit."""
+    counts = np.array([len(r) for r in rows], np.int32)
+    most = int(counts.max())
+    if exact:  # no padding: equally many rows for all
+        assert (counts == most).all(), "members that are evaluated on different numbers of rows need padding"
+        size = min(size, most)
+        used, full = np.stack(rows).astype(np.int32), most // size * size
+        return Rows(used[:, :full].reshape(len(rows), -1, size), np.full(len(rows), full, np.int32), used[:, full:])
+    batches = max(1, -(-most // size))
+    size = bucket(-(-most // batches))  # equal batches, so that little is padded
+    out = np.zeros((len(rows), batches * size), np.int32)
+    for i, r in enumerate(rows):
+        out[i, : len(r)], out[i, len(r) :] = r, r[0]
+    return Rows(out.reshape(len(rows), batches, size), counts, np.zeros((len(rows), 0), np.int32))
+
+
+class Orders:
+    """Makes the schedule of each chunk: orders of examples and rates.
+
+    Args:
+        members: p members.
+        plan: of the members that have none of their own.
+        coupled: batches must not be padded.
+        places: of the population that they train in, at least p; the length of a chunk depends on it.
+    """
+
+    def __init__(self, members: Sequence[Member], plan: Plan, coupled: bool, places: int = 0) -> None:
+        self.members = tuple(members)
+        self.plans = tuple(m.plan or plan for m in members)
+        self.epochs = max(p.epochs for p in self.plans)
+        sizes = np.array([len(m.train_rows) for m in members])
+        self.batch = min(plan.batch_size, int(sizes.max()))
+        self.rest = int(sizes[0]) % self.batch if coupled else 0
+        assert self.rest == 0 or (sizes == sizes[0]).all(), "members whose batches must not be padded are of one size"
+        self.rows = sizes - self.rest
+        self.full = -(-self.rows // self.batch)  # (p,) steps without the rest
+        self.steps = self.full + bool(self.rest)
+        self.places = bucket(int(self.full.max()))
+        whole = max(places, len(members)) * self.places * self.batch
+        self.capacity = int(min(bucket(self.epochs), max(1, _ORDER_BUDGET // whole)))
+
+    def take(self, chosen: np.ndarray) -> Orders:
+        """Return the same for some of the members, in arrays of the same shapes."""
+        other = copy.copy(self)
+        other.members = tuple(self.members[i] for i in chosen)
+        other.plans = tuple(self.plans[i] for i in chosen)
+        other.rows, other.full, other.steps = self.rows[chosen], self.full[chosen], self.steps[chosen]
+        return other
+
+    def chunk(self, first: int, epochs: int) -> Schedule:
+        """Return the schedule of so many epochs from this one, counted from 0; the rest of the capacity is empty."""
+        p, used = len(self.members), self.places * self.batch
+        order = np.zeros((p, self.capacity, used), np.int32)
+        rest = np.zeros((p, self.capacity, self.rest), np.int32)
+        rates = np.ones((p, self.capacity, self.places), np.float32)
+        rest_rate = np.ones((p, self.capacity), np.float32)
+        drawn: dict[tuple[int, bool, int], np.ndarray] = {}
+        for i, (member, plan) in enumerate(zip(self.members, self.plans, strict=True)):
+            # Members that differ in their numbers alone see the same orders: draw them once.
+            key = (member.seed, plan.shuffle, id(member.train_rows))
+            if key not in drawn:
+                drawn[key] = epoch_orders(
+                    member.train_rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=plan.shuffle
+                )
+            rows, steps = int(self.rows[i]), int(self.steps[i])
+            order[i, :epochs, :rows], order[i, :epochs, rows:] = drawn[key][:, :rows], member.train_rows[0]
+            rest[i, :epochs] = drawn[key][:, rows:]
+            if plan.schedule != "constant" or plan.warmup:
+                factors = self.factors(i, np.arange(first * steps, (first + epochs) * steps)).reshape(epochs, steps)
+                rates[i, :epochs, : self.full[i]] = factors[:, : self.full[i]]
+                rest_rate[i, :epochs] = factors[:, -1]
+        return Schedule(
+            order=order.reshape(p, self.capacity, self.places, self.batch),
+            rates=rates,
+            rows=self.rows.astype(np.int32),
+            limit=np.array([plan.epochs for plan in self.plans], np.int32),
+            rest=rest,
+            rest_rate=rest_rate,
+        )
+
+    def factors(self, member: int, steps: np.ndarray) -> np.ndarray:
+        """Return the factors on one member's learning rate at these steps, counted from 0."""
+        plan = self.plans[member]
+        return rate_factors(
+            plan.schedule,
+            steps,
+            plan.epochs * int(self.steps[member]),
+            warmup=plan.warmup,
+            learning_rate=float(self.members[member].numbers.get("learning_rate", 1.0)),
+            numbers=plan.schedule_numbers,
+        )
