@@ -180,7 +180,10 @@ def test_which_models_may_be_padded() -> None:
     assert not coupled(keras.layers.Dense(3, "relu"), keras.layers.LayerNormalization(), keras.layers.Dropout(0.5))
     assert not coupled(loss=keras.losses.Huber())
     nested = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
-    assert coupled(nested)
+    assert not coupled(nested)  # it is told which rows are padding
+    assert coupled(nested, keras.layers.Reshape((2, 1)), keras.layers.Conv1D(2, 1), keras.layers.Flatten())
+    wrapped = keras.layers.TimeDistributed(keras.layers.BatchNormalization())
+    assert coupled(keras.layers.Reshape((2, 2)), wrapped, keras.layers.Flatten())
     assert coupled(keras.layers.Dense(3, activation=lambda x: x - keras.ops.mean(x, axis=0)))
     assert coupled(keras.layers.Dense(3, activity_regularizer="l2"))
     assert coupled(loss=keras.losses.MeanSquaredError(reduction="sum"))

@@ -8,7 +8,16 @@ import keras
 
 from fallline.errors import BackendError, InputError, RecipeError
 
-__all__ = ["convolves", "couples_rows", "require_full_batch", "require_jax", "require_supported", "rowwise_loss"]
+__all__ = [
+    "convolves",
+    "couples_rows",
+    "normalises",
+    "pads_evaluation",
+    "require_full_batch",
+    "require_jax",
+    "require_supported",
+    "rowwise_loss",
+]
 
 # Layers of Keras whose output for one row depends, or may depend, on the other rows of the batch while training; masks
 # make the loss of a row depend on how many steps the others have.
@@ -130,11 +139,15 @@ def _ours(thing: Any) -> bool:
 def couples_rows(model: keras.Model) -> bool:
     """True unless every layer and the loss are known to treat the rows of a batch one by one.
 
-    Only then may the last batch be padded; else it is a step of its own shape.
+    Only then may the last batch be padded; else it is a step of its own shape. Batch normalisation in the model's own
+    graph is told which rows are padding (see `keras_steps`); behind a convolution that would cost more than it saves.
     """
     if type(model) not in (keras.Model, keras.Sequential) and type(model).__name__ != "Functional":
         return True
+    masked = [] if convolves(model) else normalises(model)
     for layer in (model, *model._flatten_layers(include_self=False)):
+        if any(layer is one for one in masked):
+            continue
         if any(not isinstance(operation, keras.layers.Layer) for operation in getattr(layer, "operations", ())):
             return True  # an operation of the graph, like ops.mean(x, axis=0), may do anything
         activation = getattr(layer, "activation", None)
@@ -144,6 +157,29 @@ def couples_rows(model: keras.Model) -> bool:
         if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
             return True
     return not rowwise_loss(model)
+
+
+def normalises(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the batch normalisations in the graph of a model or of models within it: there rows are the first axis."""
+    found: list[keras.layers.Layer] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += normalises(layer)
+        elif type(layer) is keras.layers.BatchNormalization:
+            found.append(layer)
+    return found
+
+
+def pads_evaluation(model: keras.Model) -> bool:
+    """True when evaluation batches may be padded: the loss and every metric of the model know weights of rows."""
+    if not rowwise_loss(model) or type(model).compute_metrics is not keras.Model.compute_metrics:
+        return False
+    compiled = model._compile_metrics
+    # Others: of several outputs, of layers, of the model's own; each updates itself and sees the padding.
+    if any(metric is not model._loss_tracker and metric is not compiled for metric in model.metrics):
+        return False
+    metrics = compiled.metrics if compiled is not None else ()
+    return all(_ours(type(metric)) and _ours(getattr(metric, "_fn", metric)) for metric in metrics)
 
 
 def convolves(model: keras.Model) -> bool:

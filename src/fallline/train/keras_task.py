@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ import numpy as np
 from fallline.engine import Task
 from fallline.errors import InputError
 from fallline.optimize import Optimizer
-from fallline.train.keras_support import couples_rows
+from fallline.train.keras_steps import as_evaluated, as_trained
+from fallline.train.keras_support import convolves, couples_rows, normalises, pads_evaluation
 
 __all__ = ["KerasTask", "keras_task"]
 
@@ -76,7 +78,8 @@ def keras_task(
     own = [np.asarray(v.value) for v in model.optimizer.variables]
     names = _metric_names(model, sample)
     metrics = [np.asarray(v.value) for v in model.metrics_variables]
-    coupled = couples_rows(model)
+    coupled, padded = couples_rows(model), pads_evaluation(model)
+    masked = not coupled and not convolves(model) and bool(normalises(model))
     # Without weights and padding the loss sees no weights at all, as under Keras' own fit.
     passed = weighted or not coupled
 
@@ -88,8 +91,11 @@ def keras_task(
         )
         return found
 
-    def loss(params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array) -> tuple[jax.Array, Tree]:
-        value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
+    def loss(
+        params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array | None = None
+    ) -> tuple[jax.Array, Tree]:
+        with as_trained(model, valid):
+            value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
         return value, aux
 
     def parted(params: Tree, aux: Tree, x: Tree) -> tuple[Tree, Tree]:
@@ -113,15 +119,20 @@ def keras_task(
         carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array
     ) -> Tree:
         total, states = carry
+        count = jnp.sum(valid)
         w = weight if weighted else None
+        if padded:
+            # Weights of the mean size 1 over the real rows: penalties that do not look at rows keep their size.
+            w = (weight * valid if weighted else valid) * (valid.shape[0] / count)
         # The loss has metrics of its own: one per output, and what compute_loss keeps.
         value, (_, out, _, states) = forward(params, aux, states, x, y, w, False)
-        rows = valid.shape[0]
         if names:
-            with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True))) as scope:
-                model.compute_metrics(x, y, out, w)
+            own = weight * valid if weighted else valid
+            scope = keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True)))
+            with scope, as_evaluated(model, valid) if padded else contextlib.nullcontext():
+                model.compute_metrics(x, y, out, own if padded else w)
             states = [scope.get_current_value(v) for v in model.metrics_variables]
-        return total + jnp.stack([value * rows, jnp.asarray(rows, jnp.float32)]), states
+        return total + jnp.stack([value * count, count]), states
 
     def finish(carry: Tree) -> jax.Array:
         total, states = carry
@@ -135,7 +146,7 @@ def keras_task(
     update = optimizer.update if optimizer is not None else _own_update(model)
     params = [np.asarray(v.value) for v in model.trainable_variables]
     start = own if optimizer is None else jax.tree.map(np.asarray, optimizer.init([jnp.asarray(p) for p in params]))
-    task = Task(loss, update, begin, observe, finish, ("loss", *names), coupled, exact=True)
+    task = Task(loss, update, begin, observe, finish, ("loss", *names), coupled, masked, exact=not padded)
     if optimizer is not None and optimizer.searches:
         task = replace(task, searches=True)
         # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.

@@ -17,6 +17,7 @@ from fallline.network.layers import PeriodicEmbedding
 from fallline.optimize import Optimizer, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
 from fallline.train.halting import make_stopping
+from fallline.train.keras_steps import as_trained
 from fallline.train.losses import main_quantity, row_losses, row_quantity
 from fallline.types import ProblemKind, Recipe
 
@@ -105,9 +106,16 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
     seen = network.inside if active else model
 
     def loss(
-        params: Tree, aux: Tree, numbers: dict[str, jax.Array], x: Tree, y: Tree, weight: jax.Array
+        params: Tree,
+        aux: Tree,
+        numbers: dict[str, jax.Array],
+        x: Tree,
+        y: Tree,
+        weight: jax.Array,
+        valid: jax.Array | None = None,
     ) -> tuple[jax.Array, Tree]:
-        out, aux = seen.stateless_call(params, aux, x, training=True)
+        with as_trained(seen, valid):
+            out, aux = seen.stateless_call(params, aux, x, training=True)
         hidden: list[jax.Array] = []
         if active:
             out, *hidden = out
@@ -143,7 +151,6 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         means = carry[1:] / carry[0]
         return jnp.stack([means[0], jnp.sqrt(means[1])]) if regression else means
 
-    coupled = recipe.network.normalization == "batch"
     return Task(
         loss,
         optimizer.update,
@@ -151,7 +158,7 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         observe,
         finish,
         ("loss", main_quantity(kind)),
-        coupled,
+        masked=recipe.network.normalization == "batch",
         searches=optimizer.searches,
         outputs=outputs,
         cost=cost,
