@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fallline.engine import LayerTap, Observer, Population, Stepwise, Stopping, Watched, take_apart
+from fallline.engine import LayerTap, Observer, Population, Stepwise, Stopping, Watched, steps_of, take_apart
 from fallline.engine.inside import _of_outputs, _of_weights
 from fallline.types import LAYER_STATISTICS, NETWORK_STATISTICS
 from fallline.watch import statistics
@@ -102,8 +102,8 @@ def states(seed: int) -> dict[int, list[np.ndarray]]:
     schedule, p = toy.orders((seed,), np.arange(16), 6, 5), [np.array(t, np.float64) for t in toy.weights(seed)]
     found = {0: [t.copy() for t in p]}
     for epoch in range(6):
-        for rows, valid in zip(schedule.order[0, epoch], schedule.valid[0], strict=True):
-            w = weight[rows] * valid * (5 / valid.sum())
+        for rows, count, _ in steps_of(jax.tree.map(lambda a: a[0], schedule), epoch):
+            w = weight[rows] * (np.arange(5) < count) * (5 / count)
             p = [np.array(t - 0.1 * g) for t, g in zip(p, toy.numpy_gradient(p, x[rows], y[rows], w), strict=True)]
         found[epoch + 1] = [np.array(t) for t in p]
     return found

@@ -134,7 +134,9 @@ class Observer:
         loss, grads, small = found
         x, y, own = _take(data, state.inside.rows)
         batch = (x, y, _weight(own, state.inside.rows))
-        extra = {"objective": _objective(self.task, numbers, batch, state.aux, loss)} if self.task.searches else {}
+        extra = {}
+        if self.task.searches:
+            extra = {"objective": _objective(self.task, self.task.loss, numbers, batch, state.aux, loss)}
         moved, _ = self.task.update(grads, state.optimizer, state.params, numbers, rate, **extra)
         step = jax.tree.map(lambda a, b: a - b, moved, state.params)
         seen = [_of_weights(tap, state.params, grads, step) for tap in self.layers]

@@ -223,7 +223,7 @@ class _Session:
     def first_size(self) -> int:
         """Epochs of the first chunk, by a rough estimate that is small enough; the next ones go by what it took."""
         if isinstance(self.population, Stepwise):
-            return 1
+            return 1  # a convolution's arithmetic is not told by its weights
         weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.state.params)) / len(self.members)
         step = _STEP_SECONDS + 6.0 * weights * self.orders.batch / _FLOPS
         share = -(-len(self.members) // len(self.population.devices))
@@ -233,7 +233,7 @@ class _Session:
         self.target = _WATCHED_SECONDS if self.on_progress else _UNWATCHED_SECONDS
         watched = self.on_progress is not None or self.checkpoint is not None
         growth = 8.0 if watched else math.inf
-        size = self.first_size()
+        size = 1 if watched else self.first_size()  # who watches is shown the first epoch at once
         began = saved = time.perf_counter()
         running = self.running(state)
         try:
