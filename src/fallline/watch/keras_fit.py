@@ -29,7 +29,7 @@ def keras(validation_data: Any = None, x: Any = None, y: Any = None, every: int 
     Args:
         validation_data: (x, y) to evaluate after each epoch, for a fit that is given none.
         x: rows for the watch batch, on which activations and gradients are computed: an array (n, ...) or a structure
-            of arrays; at most 256 rows, evenly spread, are used. Without it they are taken from the arrays that ``fit``
+            of arrays; up to 256 rows, drawn from all, are used. Without it they are taken from the arrays that ``fit``
             is given; a generator or data set is not touched, and then activations and gradients are not watched.
         y: their targets; without them gradients are not watched.
         every: look inside before the first step and then every so many epochs. Curves are kept for each.
@@ -141,7 +141,7 @@ class KerasWatch:
             n = len(library.tree.flatten(x)[0])
             if y is None and hasattr(x, "shape"):
                 self._record.could_not("gradients were not watched: there are no targets")
-            rows = np.unique(np.linspace(0, n - 1, min(n, WATCH_ROWS)).astype(int))
+            rows = np.random.default_rng(0).permutation(n)[:WATCH_ROWS]  # sorted data, too, give parts that are alike
             pair: tuple[Any, Any] = library.tree.map_structure(lambda a: _rows(a, rows), (x, y))
             return pair
         except (TypeError, IndexError, ValueError):

@@ -33,6 +33,8 @@ __all__ = ["KerasEyes"]
 # Equal parts of the watch batch whose gradients give the noise scale, and the rows each must have.
 PARTS = 4
 LEAST_ROWS = 2
+# With these the gradient of a batch is not the mean of its parts' gradients, and the difference is not noise.
+_COUPLING = frozenset({"BatchNormalization", "CutMix", "MixUp"})
 
 Arrays = list[np.ndarray]
 
@@ -129,7 +131,7 @@ class KerasEyes:
             self._gradient_function = _GRADIENTS[keras.backend.backend()](self.model)
         whole = self._gradient_function(x, y)
         size = self._rows() // PARTS
-        if size < LEAST_ROWS:
+        if size < LEAST_ROWS or any(leaf.known.kind in _COUPLING for leaf in self.leaves):
             return whole, []
         cut = [keras.tree.map_structure(lambda a, k=k: a[k * size : (k + 1) * size], (x, y)) for k in range(PARTS)]
         return whole, [self._gradient_function(*part) for part in cut]
