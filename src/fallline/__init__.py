@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fallline.network import lsuv as lsuv
     from fallline.recipe import default as default_recipe
     from fallline.store import load_run as load
+    from fallline.train import diagnose_training as diagnose_training
     from fallline.train import train as train
     from fallline.types import Diagnosis as Diagnosis
     from fallline.types import Finding as Finding
@@ -42,6 +43,7 @@ __all__ = [
     "check",
     "default_recipe",
     "diagnose",
+    "diagnose_training",
     "load",
     "lsuv",
     "make_problem",
@@ -64,6 +66,7 @@ _HOMES = {
     "check": "fallline.diagnose:check",
     "default_recipe": "fallline.recipe:default",
     "diagnose": "fallline.diagnose:diagnose",
+    "diagnose_training": "fallline.train:diagnose_training",
     "load": "fallline.store:load_run",
     "lsuv": "fallline.network:lsuv",
     "make_problem": "fallline.data:make_problem",

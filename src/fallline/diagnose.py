@@ -16,7 +16,8 @@ import numpy as np
 
 from fallline.errors import InputError, nearest
 from fallline.rules import STATISTICS, discover
-from fallline.rules._curves import finite
+from fallline.rules._causes import CAUSAL_ORDER, EXCUSED, EXPLAINS, ONLY_WHEN_SERIOUS, WELL_LEARNED
+from fallline.rules._curves import end_level, finite
 from fallline.rules._from_curves import (
     curve_statistics,
     curves_from_columns,
@@ -24,91 +25,17 @@ from fallline.rules._from_curves import (
     keep,
     trace_statistics,
 )
-from fallline.rules._from_model import (
-    compiled_statistics,
-    data_statistics,
-    loss_statistics,
-    model_statistics,
-    optimizer_statistics,
-)
+from fallline.rules._from_data import table_statistics
+from fallline.rules._from_model import compiled_statistics, static_statistics, trained_model_statistics
+from fallline.rules._from_run import run_statistics
 from fallline.rules._from_tensorboard import curves_from_tensorboard, is_tensorboard
-from fallline.rules._statistics import canonical_loss, constant_prediction_loss
-from fallline.types import SEVERITIES, Diagnosis, Finding, Run, Trace
+from fallline.rules._rates import PLAIN
+from fallline.types import SEVERITIES, Diagnosis, Finding, Problem, Recipe, Run, Severity, Trace
 
 __all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine"]
 
-# Where in the chain from data to score a symptom stands: earlier ones can cause later ones, not the other way round.
-# Findings of equal severity are ranked in this order.
-CAUSAL_ORDER: tuple[str, ...] = (
-    # the data
-    "missing-values",
-    "suspect-labels",
-    "inputs-not-scaled",
-    "targets-not-scaled",
-    "not-shuffled",
-    # the model as it was written
-    "output-loss-mismatch",
-    "targets-out-of-range",
-    "no-nonlinearity",
-    "symmetric-units",
-    "bad-initial-scale",
-    "batch-size-unsuited",
-    "batch-norm-with-dropout",
-    "over-regularised",
-    "capacity-unsuited",
-    "inputs-correlated",
-    # the optimisation
-    "divergence",
-    "exploding-gradients",
-    "learning-rate-too-high",
-    "learning-rate-too-low",
-    "vanishing-gradients",
-    "saturated-units",
-    "dead-relu",
-    "layer-not-learning",
-    "ill-conditioned",
-    # what the curves show
-    "oscillation",
-    "underfit-flat",
-    "underfit-stopped-early",
-    "plateau",
-    "overfit",
-    "unrepresentative-training-set",
-    "unrepresentative-validation-set",
-    "class-imbalance",
-    "no-skill",
-    # over many runs, and remarks
-    "validation-overfitted",
-    "high-variance-over-seeds",
-    "best-value-on-border",
-    "good-fit",
-)
-
-_CURVES = frozenset({"divergence", "oscillation", "underfit-flat", "underfit-stopped-early", "no-skill"})
-
-# cause -> the symptoms it accounts for. A found cause turns them into notes and takes over the worst severity among
-# them: one story, with one first remedy.
-EXPLAINS: Mapping[str, frozenset[str]] = {
-    "inputs-not-scaled": _CURVES | {"unrepresentative-validation-set"},
-    "output-loss-mismatch": _CURVES,
-    "divergence": frozenset(
-        {
-            "oscillation",
-            "underfit-flat",
-            "no-skill",
-            "overfit",
-            "unrepresentative-training-set",
-            "unrepresentative-validation-set",
-        }
-    ),
-    "oscillation": frozenset(
-        {"unrepresentative-validation-set", "underfit-stopped-early", "underfit-flat", "no-skill"}
-    ),
-    "underfit-flat": frozenset({"no-skill", "unrepresentative-validation-set"}),
-    "underfit-stopped-early": frozenset({"no-skill"}),
-    "overfit": frozenset({"no-skill", "unrepresentative-validation-set", "unrepresentative-training-set"}),
-    "unrepresentative-training-set": frozenset({"no-skill", "unrepresentative-validation-set"}),
-}
+# Inputs of a hundred times their size are a risk for the next training even where this one coped.
+_HARMFUL = frozenset({"inputs-not-scaled"})
 # A remark that contradicts any warning; it is dropped beside one.
 _ALL_IS_WELL = "good-fit"
 
@@ -142,32 +69,75 @@ def diagnose(what: Any, *, known: Mapping[str, Any] | None = None) -> Diagnosis:
 def check(
     model: Any,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: Any = None,
     optimizer: Any = None,
     batch_size: int | None = None,
+    epochs: int | None = None,
+    validation_data: tuple[Any, Any] | None = None,
+    shuffle: bool | None = None,
 ) -> Diagnosis:
-    """Return what is wrong with a Keras model and its data before any training.
+    """Return what is wrong with a model and its data before any training.
 
     Args:
-        model: a Keras model, compiled or not.
-        x: inputs, shape (n, ...), array or frame, as they would be given to ``fit``.
+        model: a Keras model, compiled or not; or a `Recipe`.
+        x: inputs, shape (n, ...), array or frame, as they would be given to ``fit``; with a recipe also a `Problem`.
         y: targets, shape (n,) or (n, k), as they would be given to ``fit``.
         loss: a Keras loss (name, object or function); by default the compiled one.
-        optimizer: a Keras optimizer or its name; by default the compiled one.
+        optimizer: a Keras optimizer or its name; by default the compiled one, else rmsprop as in Keras' compile.
         batch_size: rows per step.
+        epochs: how many are planned.
+        validation_data: (x, y) of the validation rows.
+        shuffle: whether the rows are to be shuffled in each epoch; None: not said.
 
     Raises:
         DataError: x and y have different numbers of rows.
+        InputError: neither a model nor a recipe was given, or no targets.
     """
-    statistics = model_statistics(model) | compiled_statistics(model)
-    statistics |= loss_statistics(loss) | optimizer_statistics(optimizer)
-    if batch_size is not None:
-        statistics["batch_size"] = int(batch_size)
-    metrics = statistics.get("metric_names", [])
-    statistics |= data_statistics(model, x, y, statistics.get("loss_name"), metrics)
-    return examine(statistics)
+    if isinstance(model, Recipe):
+        return examine(_recipe_statistics(model, x, y))
+    if not hasattr(model, "layers"):
+        raise InputError(
+            f"check was given a {type(model).__name__}. Give a Keras model with its data, check(model, x, y), or a "
+            "recipe with a table, check(recipe, problem)."
+        )
+    return examine(
+        static_statistics(
+            model, x, y, loss=loss, optimizer=optimizer, batch_size=batch_size, epochs=epochs,
+            validation_data=validation_data, shuffle=shuffle,
+        )
+    )  # fmt: skip
+
+
+def _recipe_statistics(recipe: Recipe, x: Any, y: Any) -> dict[str, Any]:
+    """What is known of a recipe and a table before the training: the prepared columns, the targets, the layers."""
+    from fallline.data import Preparation, make_problem
+    from fallline.recipe.resolve import resolve
+    from fallline.rules._from_recipe import problem_statistics, recipe_layers
+
+    problem = x if isinstance(x, Problem) else make_problem(x, y)
+    rows = np.arange(problem.n_rows)
+    preparation = Preparation.fit(problem, rows, recipe.prepare)
+    raw = preparation.raw(problem.frame)
+    features = preparation.features(raw)
+    resolved = resolve(
+        recipe, kind=problem.kind, n_rows=len(rows), n_features=features.shape[1], n_outputs=problem.n_outputs
+    )
+    found = problem_statistics(problem, features, preparation.feature_names, scaled=recipe.prepare.target == "standard")
+    numeric = preparation.n_numeric
+    found["sentinels"] = table_statistics(raw[:, :numeric], preparation.feature_names[:numeric]).get("sentinels", {})
+    found["layers"] = recipe_layers(resolved, features.shape[1], problem.n_outputs)
+    training, optimizer = resolved.training, resolved.optimizer
+    return found | {
+        "batch_size": training.batch_size,
+        "planned_epochs": training.epochs,
+        "shuffle": training.shuffle,
+        "optimizer_name": optimizer.name,
+        "first_rate": optimizer.learning_rate,
+        "momentum": optimizer.momentum if optimizer.name in PLAIN else 0.0,
+        "rate_is_scheduled": optimizer.schedule != "constant",
+    }
 
 
 def examine(statistics: Mapping[str, Any]) -> Diagnosis:
@@ -179,8 +149,11 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
     statistics = dict(statistics)
     if not (statistics.get("reference_loss") or 0) > 0:
         statistics.pop("reference_loss", None)  # a constant target leaves nothing to explain
+    if any(layer.l1 > 0 or layer.l2 > 0 for layer in statistics.get("layers") or ()):
+        statistics.pop("reference_loss", None)  # the loss holds a penalty, which a constant prediction does not pay
     if "kept_loss" not in statistics:
         keep(statistics)
+    _derive(statistics)
     if statistics.get("problem_kind") in ("regression", "multioutput"):
         statistics.setdefault("class_counts", {})  # known: there are none
     before = "loss" not in statistics
@@ -205,7 +178,48 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
             else:
                 examined.append(name)
                 findings.extend(rule(statistics))
-    return Diagnosis(rank(findings), not_examined, tuple(examined))
+    return Diagnosis(rank(_excuse(findings, statistics.get("explained"))), not_examined, tuple(examined))
+
+
+def _derive(statistics: dict[str, Any]) -> None:
+    """Add what follows from other statistics: the steps of the whole training, and how much was learned."""
+    rows, batch = statistics.get("n_train"), statistics.get("batch_size")
+    epochs = statistics.get("planned_epochs")
+    if rows and batch and epochs:
+        statistics.setdefault("total_steps", -(-int(rows) // int(batch)) * int(epochs))
+    shares = []
+    loss, reference = statistics.get("loss"), statistics.get("reference_loss")
+    values = finite(loss)[1] if loss is not None else np.zeros(0)
+    if reference is not None and len(values) and statistics.get("lost_at") is None:
+        last = end_level(values)
+        if statistics.get("restored") and statistics.get("kept_loss") is not None:
+            last = min(last, float(statistics["kept_loss"]))
+        shares.append(1.0 - last / reference)
+    accuracy = statistics.get("accuracy")
+    right = finite(accuracy)[1] if accuracy is not None else np.zeros(0)
+    counts = [count for count in (statistics.get("class_counts") or {}).values() if count > 0]
+    if len(right) and len(counts) > 1 and statistics.get("lost_at") is None:
+        most = max(counts) / sum(counts)
+        shares.append((end_level(right) - most) / (1.0 - most))
+    if shares and np.isfinite(max(shares)):
+        statistics.setdefault("explained", float(max(shares)))
+
+
+def _excuse(findings: Sequence[Finding], explained: float | None) -> list[Finding]:
+    """Lower what only makes learning hard by one step, or to a note, where the network has learned nearly all."""
+    if explained is None or explained < WELL_LEARNED:
+        return list(findings)
+    out = []
+    for finding in findings:
+        if finding.symptom in EXCUSED and finding.severity != "note":
+            milder: Severity = "note" if finding.severity == "warning" or finding.symptom not in _HARMFUL else "warning"
+            finding = replace(
+                finding,
+                severity=milder,
+                message=f"{finding.message} The training coped with it: it explains {100 * explained:.0f} %.",
+            )
+        out.append(finding)
+    return out
 
 
 def _needs_curve(missing: Sequence[str]) -> bool:
@@ -218,12 +232,23 @@ def rank(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     if worrying:
         findings = [f for f in findings if f.symptom != _ALL_IS_WELL]
     position = {name: i for i, name in enumerate(CAUSAL_ORDER)}
-    causes = [name for name in CAUSAL_ORDER if name in worrying and name in EXPLAINS]
+    causes = [
+        name
+        for name in CAUSAL_ORDER
+        if name in worrying
+        and name in EXPLAINS
+        and (name not in ONLY_WHEN_SERIOUS or worrying[name].severity == "serious")
+    ]
+    # What two causes account for belongs to the graver one; of equally grave ones to the earlier.
+    causes.sort(key=lambda name: (-SEVERITIES.index(worrying[name].severity), position[name]))
     explained_by: dict[str, str] = {}
     for cause in causes:
         for symptom in EXPLAINS[cause] & worrying.keys():
             if position[symptom] > position[cause]:
-                explained_by.setdefault(symptom, explained_by.get(cause, cause))
+                explained_by.setdefault(symptom, cause)
+    for symptom in explained_by:
+        while explained_by[symptom] in explained_by:  # up to the root; causes come earlier in the order, so it ends
+            explained_by[symptom] = explained_by[explained_by[symptom]]
     folded: list[Finding] = []
     for finding in findings:
         source = explained_by.get(finding.symptom)
@@ -243,13 +268,13 @@ def rank(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _gather(what: Any) -> dict[str, Any]:
     if isinstance(what, Run):
-        return _from_run(what)
+        return run_statistics(what)
     if isinstance(what, Trace):
         return trace_statistics(what)
     if isinstance(what, (str, Path)):
         return curve_statistics(_curves_of_path(Path(what)), running=True)
     if isinstance(getattr(what, "run", None), Run):  # a watcher from `fallline.watch`
-        return _from_run(what.run)
+        return run_statistics(what.run)
     history = getattr(what, "history", None)
     if isinstance(history, Mapping):
         return _from_history(what, history)
@@ -285,125 +310,8 @@ def _from_history(history: Any, curves: Mapping[str, Any]) -> dict[str, Any]:
     model = getattr(history, "model", None)
     if model is None:
         return found
-    found |= model_statistics(model) | {k: v for k, v in compiled_statistics(model).items() if k not in found}
+    found |= trained_model_statistics(model) | {k: v for k, v in compiled_statistics(model).items() if k not in found}
     units, name = found.get("output_units"), found.get("loss_name")
     if name in ("categorical_crossentropy", "sparse_categorical_crossentropy") and units and units > 1:
         found["reference_loss"] = math.log(units)  # classes taken as equally frequent: an upper bound
     return found
-
-
-def _from_run(run: Run) -> dict[str, Any]:
-    found = trace_statistics(run.trace)
-    facts = run.facts
-    for name in (
-        "best_epoch",
-        "stopped_epoch",
-        "planned_epochs",
-        "restored",
-        "n_train",
-        "n_validation",
-        "n_features",
-        "class_counts",
-        "target_min",
-        "target_max",
-        "target_sd",
-        "target_width",
-        "target_is_whole",
-        "target_is_one_hot",
-        "reference_loss",
-        "batch_size",
-    ):
-        if facts.get(name) is not None and name in STATISTICS:
-            found[name] = facts[name]
-    kind = facts.get("kind")
-    if kind:
-        found["problem_kind"] = kind
-    found["stopped_early"] = run.outcome == "stopped_early"
-    if run.recipe is not None:
-        found.setdefault("restored", run.recipe.stopping.restore_best)
-    if "class_counts" not in found and run.summary is not None and run.summary.class_counts:
-        found["class_counts"] = dict(run.summary.class_counts)
-    _loss_of_run(run, found)
-    _inputs_of_run(facts, found)
-    if run.preparation is None and run.model is not None:
-        found |= model_statistics(run.model) | {
-            k: v for k, v in compiled_statistics(run.model).items() if k not in found
-        }
-    if run.scores:
-        found["model_scores"] = tuple(score for score in run.scores if score.who == "model")
-        found["baseline_scores"] = tuple(score for score in run.scores if score.who != "model") or None
-    recall = _class_recall(run)
-    if recall:
-        found["class_recall"] = recall
-    _members_of_run(run, found)
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _loss_of_run(run: Run, found: dict[str, Any]) -> None:
-    name = run.facts.get("loss")
-    kind = found.get("problem_kind")
-    if not isinstance(name, str):
-        return
-    name = canonical_loss(name)
-    reference_allowed = True
-    if run.recipe is not None:
-        training = run.recipe.training
-        reference_allowed = training.class_weight == "none" and training.label_smoothing == 0.0
-        if name == "mse" and run.preparation is not None and run.recipe.prepare.target == "standard":
-            found.setdefault("reference_loss", 1.0)  # the loss is seen in units of the targets' own sd
-    if name == "cross_entropy":
-        name = "sparse_categorical_crossentropy" if kind == "multiclass" else "binary_crossentropy"
-    found["loss_name"] = name
-    if reference_allowed and "reference_loss" not in found and kind != "multilabel":
-        reference = constant_prediction_loss(name, found.get("class_counts"), found.get("target_sd"))
-        if reference is not None:
-            found["reference_loss"] = reference
-
-
-def _inputs_of_run(facts: Mapping[str, Any], found: dict[str, Any]) -> None:
-    seen = facts.get("input_statistics")
-    if isinstance(seen, Mapping):
-        for name in ("mean", "sd", "min", "max"):
-            if seen.get(name) is not None:
-                found[f"input_{name}"] = np.asarray(seen[name], np.float64)
-        if seen.get("names") is not None:
-            found["input_names"] = [str(name) for name in seen["names"]]
-    output = facts.get("output")
-    if isinstance(output, Mapping):
-        found["output_activation"] = output.get("activation")
-        found["output_units"] = output.get("units")
-
-
-def _members_of_run(run: Run, found: dict[str, Any]) -> None:
-    """Per member: who was lost, and the losses at the epoch that was kept (the mean curve has no such epoch)."""
-    members = run.facts.get("members")
-    members = members if isinstance(members, Sequence) and not isinstance(members, str) else ()
-    lost = sum(1 for m in members if isinstance(m, Mapping) and m.get("outcome") == "diverged")
-    if "lost_at" not in found and (lost or run.outcome == "diverged"):
-        found |= {"lost_at": run.trace.n_epochs, "lost_members": lost or 1}
-    keep(found, _kept_pairs(run.trace) if found.get("restored") and len(run.trace.members) > 1 else ())
-
-
-def _kept_pairs(trace: Trace) -> list[tuple[float, float]]:
-    if not {"loss", "val_loss"} <= set(trace.quantities):
-        return []
-    pairs = []
-    for loss, held in zip(trace.matrix("loss"), trace.matrix("val_loss"), strict=True):
-        both = np.flatnonzero(np.isfinite(loss) & np.isfinite(held))
-        if len(both):
-            at = both[np.argmin(held[both])]
-            pairs.append((float(loss[at]), float(held[at])))
-    return pairs
-
-
-def _class_recall(run: Run) -> dict[str, float]:
-    held, kind = run.held_out, run.facts.get("kind")
-    if held is None or kind not in ("binary", "multiclass"):
-        return {}
-    prediction = np.asarray(held.prediction)
-    named = (
-        prediction.argmax(axis=1) if prediction.ndim == 2 and prediction.shape[1] > 1 else prediction.reshape(-1) >= 0.5
-    )
-    y = np.asarray(held.y).reshape(-1).astype(int)
-    classes = list(run.facts.get("classes") or sorted(set(y.tolist())))
-    return {str(label): float(np.mean(named[y == i] == i)) for i, label in enumerate(classes) if (y == i).any()}

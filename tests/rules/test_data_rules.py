@@ -382,4 +382,4 @@ def test_target_statistics() -> None:
     assert found["target_width"] == 3
     assert not target_statistics(np.array([[1, 1], [0, 1]]))["target_is_one_hot"]
     assert not target_statistics(np.array([0.5, 2.0]))["target_is_whole"]
-    assert target_statistics(np.array([np.nan])) == {"target_width": 1}
+    assert target_statistics(np.array([np.nan])) == {"target_width": 1, "missing_targets": 1}

@@ -6,7 +6,19 @@ parameters of its ``examine`` are the statistics it needs. To add one, add one f
 
 from __future__ import annotations
 
+from fallline.rules._from_model import static_statistics
+from fallline.rules._from_run import plain_checked
 from fallline.rules._rule import HEADINGS, Rule, RuleInfo, Symptom, catalogue, discover
 from fallline.rules._statistics import STATISTICS
 
-__all__ = ["HEADINGS", "STATISTICS", "Rule", "RuleInfo", "Symptom", "catalogue", "discover"]
+__all__ = [
+    "HEADINGS",
+    "STATISTICS",
+    "Rule",
+    "RuleInfo",
+    "Symptom",
+    "catalogue",
+    "discover",
+    "plain_checked",
+    "static_statistics",
+]

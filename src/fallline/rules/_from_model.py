@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fallline.errors import DataError
+from fallline.rules._from_data import (
+    label_statistics,
+    order_correlation,
+    relation_statistics,
+    table_statistics,
+    validation_statistics,
+)
 from fallline.rules._statistics import (
     CROSS_ENTROPIES,
     QUANTITY_LOSSES,
     canonical_loss,
+    constant_prediction_loss,
     input_statistics,
     target_statistics,
 )
+from fallline.rules._structure import flat_layers, kind_of, layer_activation, layer_facts
 
 __all__ = [
     "compiled_statistics",
@@ -24,12 +35,20 @@ __all__ = [
     "model_statistics",
     "optimizer_statistics",
     "seen_inputs",
+    "static_statistics",
+    "trained_model_statistics",
 ]
 
 # Rows enough for a mean to 1 % of an sd; more would only cost time.
 SAMPLE = 10_000
 # Distinct whole-number targets up to which they may be class labels when the loss does not say.
 MOST_CLASSES = 100
+
+# Keras' own, for an optimizer that is given by its name.
+DEFAULT_RATES = dict.fromkeys(("adam", "adamw", "adamax", "nadam", "rmsprop", "adagrad", "adadelta", "ftrl"), 0.001) | {
+    "sgd": 0.01,
+    "lion": 0.001,
+}
 
 _SHAPERS = ("Flatten", "Reshape", "Permute")
 _SCALERS = ("Normalization", "Rescaling")
@@ -44,37 +63,16 @@ _PASSED = (
 )
 _STANDARDISERS = ("BatchNormalization", "LayerNormalization")
 _AFTER_OUTPUT = ("Dropout", "Reshape", "Flatten", "Identity")
-_ACTIVATION_LAYERS = {"Softmax": "softmax", "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU": "prelu"}
-
-
-def _kind(layer: Any) -> str:
-    return type(layer).__name__
-
-
-def _flat(layers: Any) -> Iterator[Any]:
-    for layer in layers:
-        inner = getattr(layer, "layers", None)
-        if inner and _kind(layer) in ("Sequential", "Functional", "Model"):
-            yield from _flat(inner)
-        else:
-            yield layer
 
 
 def _is_chain(model: Any) -> bool:
-    return _kind(model) == "Sequential"
-
-
-def _activation(layer: Any) -> str | None:
-    if _kind(layer) in _ACTIVATION_LAYERS:
-        return _ACTIVATION_LAYERS[_kind(layer)]
-    found = getattr(layer, "activation", None)
-    return getattr(found, "__name__", None) if found is not None else None
+    return kind_of(model) == "Sequential"
 
 
 def _output_layer(model: Any) -> Any:
     """Return the layer that makes the model's only output, or None when it cannot be told."""
     if _is_chain(model):
-        chain = [layer for layer in _flat(model.layers) if _kind(layer) not in _AFTER_OUTPUT]
+        chain = [layer for layer in flat_layers(model.layers) if kind_of(layer) not in _AFTER_OUTPUT]
         return chain[-1] if chain else None
     try:
         outputs = model.outputs
@@ -98,19 +96,11 @@ def model_statistics(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     layers = getattr(model, "layers", None)
     if layers:
-        found["layers"] = [
-            {
-                "name": str(getattr(layer, "name", "")),
-                "class": _kind(layer),
-                "activation": _activation(layer),
-                "units": getattr(layer, "units", None),
-            }
-            for layer in _flat(layers)
-        ]
+        found["layers"] = layer_facts(model)
     output = _output_layer(model)
     if output is None:
         return found
-    activation = _activation(output)
+    activation = layer_activation(output)
     if activation is None and hasattr(output, "kernel_initializer"):
         activation = "linear"
     if activation is not None:
@@ -118,6 +108,14 @@ def model_statistics(model: Any) -> dict[str, Any]:
     units = _width_of(model, output)
     if units is not None:
         found["output_units"] = units
+    return found
+
+
+def trained_model_statistics(model: Any) -> dict[str, Any]:
+    """Return the same of a model after its training, whose weights say nothing of how they were drawn."""
+    found = model_statistics(model)
+    if "layers" in found:
+        found["layers"] = [replace(layer, kernel_sd=math.nan) for layer in found["layers"]]
     return found
 
 
@@ -169,10 +167,15 @@ def optimizer_statistics(optimizer: Any) -> dict[str, Any]:
     if optimizer is None:
         return {}
     if isinstance(optimizer, str):
-        return {"optimizer_name": optimizer.lower()}
+        name = optimizer.lower()
+        return {"optimizer_name": name} | ({"first_rate": DEFAULT_RATES[name]} if name in DEFAULT_RATES else {})
     found: dict[str, Any] = {"optimizer_name": type(optimizer).__name__.lower()}
-    with contextlib.suppress(AttributeError, TypeError, ValueError):  # a schedule is not one number
-        found["learning_rate"] = float(optimizer.learning_rate)
+    with contextlib.suppress(AttributeError, TypeError, ValueError):
+        found["momentum"] = float(optimizer.momentum)
+    with contextlib.suppress(AttributeError, TypeError, ValueError):
+        rate = optimizer.learning_rate
+        found["first_rate"] = float(rate)
+        found["rate_is_scheduled"] = not isinstance(getattr(optimizer, "_learning_rate", rate), type(rate))
     return found
 
 
@@ -189,15 +192,15 @@ def seen_inputs(model: Any, x: np.ndarray) -> np.ndarray | None:
     if x.dtype.kind not in "biuf":
         return None
     x = _sample(x).astype(np.float32 if x.dtype.kind != "f" else x.dtype, copy=False)
-    layers = list(_flat(getattr(model, "layers", None) or ()))
-    inputs = [layer for layer in layers if _kind(layer) == "InputLayer"]
+    layers = list(flat_layers(getattr(model, "layers", None) or ()))
+    inputs = [layer for layer in layers if kind_of(layer) == "InputLayer"]
     if len(inputs) > 1:
         return None
     if not _is_chain(model) and _output_layer(model) is None:
-        scales = any(_kind(layer) in (*_SCALERS, *_STANDARDISERS) for layer in layers)
+        scales = any(kind_of(layer) in (*_SCALERS, *_STANDARDISERS) for layer in layers)
         return None if scales else x
     for layer in layers:
-        kind = _kind(layer)
+        kind = kind_of(layer)
         if kind in _PASSED:
             continue
         if kind in _SHAPERS or (kind in _SCALERS and (kind != "Normalization" or getattr(layer, "built", False))):
@@ -215,7 +218,9 @@ def seen_inputs(model: Any, x: np.ndarray) -> np.ndarray | None:
     return x
 
 
-def data_statistics(model: Any, x: Any, y: Any, loss_name: str | None, metrics: list[str]) -> dict[str, Any]:
+def data_statistics(
+    model: Any, x: Any, y: Any, loss_name: str | None, metrics: list[str], validation: tuple[Any, Any] | None = None
+) -> dict[str, Any]:
     """Return the statistics of inputs as the model's first trainable layer sees them, and of targets.
 
     Args:
@@ -224,13 +229,17 @@ def data_statistics(model: Any, x: Any, y: Any, loss_name: str | None, metrics: 
         y: targets, (n,) or (n, k) array, frame or series.
         loss_name: canonical name of the loss, or None.
         metrics: names of the compiled metrics: "accuracy" says that classes are meant.
+        validation: (x, y) of the validation rows, if there are any.
     """
     found: dict[str, Any] = {}
     names = [str(c) for c in x.columns] if hasattr(x, "columns") else None
-    table = _array(x)
-    if table is not None and table.ndim >= 2 and len(table):
+    table, seen = _array(x), None
+    if table is not None and table.ndim >= 1 and len(table):
+        table = table[:, None] if table.ndim == 1 else table  # Keras, too, reads a vector as a column
         found |= {"n_train": len(table), "n_features": int(np.prod(table.shape[1:]))}
         seen = seen_inputs(model, table)
+        if seen is not None:
+            found |= table_statistics(table, names)
         if seen is not None:
             # a pixel is one input; the steps of a sequence and the pixels of an image share their channel's scale
             flat = seen.reshape(-1, seen.shape[-1]) if seen.ndim > 2 else seen
@@ -242,7 +251,44 @@ def data_statistics(model: Any, x: Any, y: Any, loss_name: str | None, metrics: 
         if table is not None and len(table) != len(targets):
             raise DataError(f"x has {len(table)} rows and y has {len(targets)}. Give one target per row.")
         found |= _target_facts(targets, loss_name, metrics)
+        if seen is not None and table is not None and np.isfinite(_sample(table).astype(np.float64)).all():
+            found |= _pair_statistics(table, targets, found.get("problem_kind"), names, validation)
     return found
+
+
+def _pair_statistics(
+    x: np.ndarray, y: np.ndarray, kind: str | None, names: list[str] | None, validation: tuple[Any, Any] | None
+) -> dict[str, Any]:
+    """Return what inputs and targets say of each other, where there is one target a row."""
+    labels = kind in ("binary", "multiclass")
+    if not labels and kind != "regression":
+        return {}
+    codes = _one_column(y)
+    if codes is None:
+        return {}
+    found = {"order_correlation": order_correlation(codes, labels=labels)}
+    found |= relation_statistics(x, codes, labels=labels, names=names)
+    if labels:
+        found |= label_statistics(x, codes)
+    if validation is None:
+        return found
+    other_x, other_y = _array(validation[0]), _array(validation[1])
+    if other_x is None or other_y is None or len(other_x) != len(other_y) or not len(other_x):
+        return found
+    other = _one_column(other_y)
+    if other is not None and other_x.dtype.kind in "biuf" and other.dtype.kind == codes.dtype.kind:
+        other_x = other_x[:, None] if other_x.ndim == 1 else other_x
+        found |= validation_statistics(x, codes, other_x, other, labels=labels)
+    return found
+
+
+def _one_column(y: np.ndarray) -> np.ndarray | None:
+    if y.ndim > 2 or (y.dtype.kind == "f" and not np.isfinite(y).all()):
+        return None
+    if y.ndim == 2 and y.shape[1] > 1:
+        column: np.ndarray = y.argmax(axis=1)
+        return column
+    return y.reshape(-1)
 
 
 def _array(values: Any) -> np.ndarray | None:
@@ -294,3 +340,60 @@ def _problem_kind(found: Mapping[str, Any], y: np.ndarray, loss_name: str | None
     if classes and (meant or (loss_name not in QUANTITY_LOSSES and y.dtype.kind in "biu")):
         return "binary" if len(np.unique(y)) == 2 else "multiclass"
     return "regression"
+
+
+def static_statistics(
+    model: Any,
+    x: Any,
+    y: Any,
+    *,
+    loss: Any = None,
+    optimizer: Any = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    validation_data: Any = None,
+    shuffle: bool | None = None,
+) -> dict[str, Any]:
+    """Return all that is known of a Keras model and its data before the training; the model stays as it is.
+
+    The arguments are those of `fallline.check`. A model that is not built yet is built as a copy, to see its layers'
+    sizes and how its weights will be drawn.
+    """
+    found = compiled_statistics(model)
+    found |= loss_statistics(loss) | optimizer_statistics(optimizer)
+    if "optimizer_name" not in found:
+        found |= optimizer_statistics("rmsprop")  # what Keras' compile takes where none is given
+    if batch_size is not None:
+        found["batch_size"] = int(batch_size)
+    if epochs is not None:
+        found["planned_epochs"] = int(epochs)
+    if shuffle is not None:
+        found["shuffle"] = bool(shuffle)
+    shown = _built_copy(model, x)
+    validation = None
+    if isinstance(validation_data, (tuple, list)) and len(validation_data) >= 2:
+        validation = (validation_data[0], validation_data[1])
+    found |= data_statistics(shown, x, y, found.get("loss_name"), found.get("metric_names", []), validation)
+    found |= model_statistics(shown)
+    if y is not None and found.get("loss_name"):
+        reference = constant_prediction_loss(
+            found["loss_name"], found.get("class_counts"), found.get("target_sd"), found.get("target_mean")
+        )
+        if reference is not None:
+            found["reference_loss"] = reference
+    return found
+
+
+def _built_copy(model: Any, x: Any) -> Any:
+    if getattr(model, "built", True) or kind_of(model) not in ("Sequential", "Functional"):
+        return model
+    table = _array(x)
+    if table is None or not table.ndim or table.dtype.kind not in "biuf":
+        return model
+    table = table[:, None] if table.ndim == 1 else table
+    try:
+        copy = type(model).from_config(model.get_config())
+        copy.build((None, *table.shape[1:]))
+    except (TypeError, ValueError, AttributeError, NotImplementedError):  # layers of the user's own without a config
+        return model
+    return copy

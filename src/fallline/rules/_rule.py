@@ -86,6 +86,7 @@ class RuleInfo:
         docstring: the whole of it.
         requires: statistics without which the rule cannot speak.
         optional: statistics that make it more exact.
+        one_of: statistics of which one at least must be there (``ONE_OF`` of the rule's module).
     """
 
     id: str
@@ -96,6 +97,7 @@ class RuleInfo:
     docstring: str
     requires: tuple[str, ...]
     optional: tuple[str, ...]
+    one_of: tuple[str, ...] = ()
 
     @property
     def sections(self) -> dict[str, str]:
@@ -121,7 +123,10 @@ class Rule:
 
     def missing(self, statistics: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the required statistics that are absent."""
-        return tuple(name for name in self.info.requires if statistics.get(name) is None)
+        absent = tuple(name for name in self.info.requires if statistics.get(name) is None)
+        if self.info.one_of and all(statistics.get(name) is None for name in self.info.one_of):
+            absent += self.info.one_of[:1]
+        return absent
 
     def __call__(self, statistics: Mapping[str, Any]) -> tuple[Finding, ...]:
         """Return the findings; raises `KeyError` when a required statistic is absent (ask `missing` first)."""
@@ -143,6 +148,7 @@ def _rule_of(module: Any) -> Rule:
         docstring=doc,
         requires=tuple(p.name for p in parameters if p.default is inspect.Parameter.empty),
         optional=tuple(p.name for p in parameters if p.default is not inspect.Parameter.empty),
+        one_of=tuple(getattr(module, "ONE_OF", ())),
     )
     return Rule(symptom, info, module.examine)
 

@@ -29,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fallline.rules._outputs import PROBABILITIES, RANGES, ROUNDING
 from fallline.rules._rule import Symptom
 from fallline.rules._statistics import CROSS_ENTROPIES, QUANTITY_LOSSES, canonical_loss
 from fallline.types import Finding, Severity
@@ -37,25 +38,6 @@ __all__ = ["SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S23", "output-loss-mismatch", "learning", ("before", "after"))
 
-# The values an activation can take; those not listed are unbounded. A bound is not crossed by rounding (0.1 %).
-RANGES: Mapping[str, tuple[float, float]] = {
-    "sigmoid": (0.0, 1.0),
-    "hard_sigmoid": (0.0, 1.0),
-    "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "hard_tanh": (-1.0, 1.0),
-    "softsign": (-1.0, 1.0),
-    "relu": (0.0, float("inf")),
-    "relu6": (0.0, 6.0),
-    "softplus": (0.0, float("inf")),
-    "exponential": (0.0, float("inf")),
-    "elu": (-1.0, float("inf")),
-    "selu": (-1.7581, float("inf")),
-    "silu": (-0.2785, float("inf")),
-    "gelu": (-0.17, float("inf")),
-}
-ROUNDING = 1e-3
-PROBABILITIES = ("sigmoid", "hard_sigmoid", "softmax", "sparsemax")
 CLASS_KINDS = ("binary", "multiclass", "multilabel")
 
 

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fallline.train.api import train
+    from fallline.train.diagnosed import diagnose_training
     from fallline.train.prediction import predict, predict_proba
     from fallline.train.table import train_problem
 
-__all__ = ["predict", "predict_proba", "train", "train_problem"]
+__all__ = ["diagnose_training", "predict", "predict_proba", "train", "train_problem"]
 
 # Looked up when used: importing this package alone starts neither JAX nor Keras.
-_HOMES = {"predict": "prediction", "predict_proba": "prediction", "train": "api", "train_problem": "table"}
+_HOMES = {
+    "diagnose_training": "diagnosed",
+    "predict": "prediction",
+    "predict_proba": "prediction",
+    "train": "api",
+    "train_problem": "table",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -209,6 +209,7 @@ def train_keras(
         asked = recipe.training.batch_size if batch_size is None else settings.batch_size
         require_full_batch(model, recipe.optimizer.name, asked, n)
         settings = replace(settings, batch_size=n)
+    checked = _checked(model, x, y, settings, validation, weighted=weighted, own=recipe is None)
     optimizer, numbers = _recipe_optimizer(recipe)
     sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
     task = keras_task(model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted)
@@ -231,7 +232,12 @@ def train_keras(
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = _run(model, fitted, settings, recipe, n, validation, seed, evaluations(optimizer, fitted)[0])
     causes = post_mortem(population, [member], plan, data, fitted, model)
-    facts = {**with_causes(run.facts, causes), **_target_range(y), "total_seconds": time.perf_counter() - began}
+    facts = {
+        **with_causes(run.facts, causes),
+        **_target_range(y),
+        "checked": checked,
+        "total_seconds": time.perf_counter() - began,
+    }
     run = run.with_(facts=facts)
     from fallline.diagnose import diagnose
 
@@ -342,6 +348,29 @@ def _target_range(y: Tree) -> dict[str, Any]:
     if not isinstance(y, np.ndarray) or y.ndim > 2 or y.size > _MOST_TARGETS:
         return {}
     return {name: value for name, value in target_statistics(y).items() if name != "target_sd"}
+
+
+def _checked(
+    model: keras.Model, x: Tree, y: Tree, settings: Settings, validation: Tree | None, *, weighted: bool, own: bool
+) -> dict[str, Any]:
+    """What the rules ask of model and data before the first step: afterwards the weights say nothing of their start."""
+    from fallline.rules import plain_checked, static_statistics
+
+    if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
+        return {}
+    found = static_statistics(
+        model,
+        x,
+        y,
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        shuffle=settings.shuffle,
+        validation_data=validation,
+    )
+    # Weighted rows have another best constant prediction, and a recipe brings an optimizer of its own.
+    unknown = {"reference_loss"} if weighted else set()
+    unknown |= set() if own else {"optimizer_name", "first_rate", "momentum", "rate_is_scheduled"}
+    return plain_checked({name: value for name, value in found.items() if name not in unknown})
 
 
 def _run(

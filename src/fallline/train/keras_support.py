@@ -156,7 +156,8 @@ def couples_rows(model: keras.Model) -> bool:
             return True
         if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
             return True
-    return not rowwise_loss(model)
+    # Keras cannot weigh rows whose loss has more than one further axis (a loss for every cell of a picture).
+    return not rowwise_loss(model) or any(len(out.shape) > 3 for out in getattr(model, "outputs", None) or ())
 
 
 def normalises(model: keras.Model) -> list[keras.layers.Layer]:
