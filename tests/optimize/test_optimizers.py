@@ -12,6 +12,7 @@ import pytest
 
 from fallline.errors import InputError
 from fallline.optimize import make_optimizer
+from fallline.optimize.gradient_free import GRADIENT_FREE
 from fallline.optimize.optimizers import OPTIMIZERS
 from fallline.optimize.second_order import SECOND_ORDER
 from fallline.recipe.schema import entries
@@ -215,7 +216,7 @@ def test_the_recipe_names_the_numbers_that_an_optimizer_reads(name: str) -> None
 
 
 def test_the_recipe_names_every_optimizer() -> None:
-    assert list(OPTIMIZER_NUMBERS) == [*OPTIMIZERS, *SECOND_ORDER]
+    assert list(OPTIMIZER_NUMBERS) == [*OPTIMIZERS, "diagonal_lm", *GRADIENT_FREE, *SECOND_ORDER]
     assert entries()["optimizer.name"].choices == ("auto", *OPTIMIZER_NUMBERS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import optax
 
 from fallline.errors import InputError, nearest
+from fallline.optimize.average import average
+from fallline.optimize.diagonal import diagonal_evaluations, diagonal_init, diagonal_update
+from fallline.optimize.gradient_free import GRADIENT_FREE
 from fallline.optimize.second_order import SECOND_ORDER, second_order
-from fallline.types import OPTIMIZER_NUMBERS, Evaluations
+from fallline.types import OPTIMIZER_NUMBERS, Evaluations, Objective
 
 __all__ = ["OPTIMIZERS", "Optimizer", "make_optimizer"]
 
@@ -31,13 +34,17 @@ class Optimizer:
         numbers: the names that it reads from ``numbers``.
         searches: looks at the loss beyond its gradient (line searches, curvature, methods without a gradient).
         evaluated: (state) -> what all steps so far have evaluated; None: one gradient a step.
+        used: (params, state) -> the weights to evaluate and to keep; None: the parameters.
+        random: draws random numbers: ``init`` takes the keyword ``seed``.
     """
 
-    init: Callable[[Tree], Tree]
+    init: Callable[..., Tree]
     update: Callable[..., tuple[Tree, Tree]]
     numbers: tuple[str, ...]
     searches: bool = False
     evaluated: Callable[[Tree], Evaluations] | None = None
+    used: Callable[[Tree, Tree], Tree] | None = None
+    random: bool = False
 
 
 def _sgd(n: Numbers, nesterov: bool) -> optax.GradientTransformation:
@@ -109,27 +116,78 @@ OPTIMIZERS: dict[str, Callable[[Numbers, bool], optax.GradientTransformation]] =
 
 
 def make_optimizer(
-    name: str, *, nesterov: bool = False, clip: bool = False, factors: Tree = None, decayed: Tree = None
+    name: str,
+    *,
+    nesterov: bool = False,
+    clip: bool = False,
+    factors: Tree = None,
+    decayed: Tree = None,
+    averaged: bool = False,
 ) -> Optimizer:
     """Return the named optimizer.
 
     Args:
-        name: a key of `OPTIMIZERS`, or of `fallline.optimize.second_order.SECOND_ORDER`, which heed none of the options
-            below. ``adamw`` and ``lion`` decay kernels apart from the gradient (decoupled weight
-            decay, Loshchilov & Hutter, arXiv 1711.05101).
+        name: a key of `fallline.types.OPTIMIZER_NUMBERS`. ``adamw`` and ``lion`` decay kernels apart from the gradient
+            (decoupled weight decay, Loshchilov & Hutter, arXiv 1711.05101). Full-batch optimizers and those without a
+            gradient heed none of the options.
         nesterov: look ahead (sgd).
         clip: scale the gradients of a step down to the global norm ``clip_norm``.
         factors: tree like params of floats: each tensor's own factor on the learning rate; None: 1.
         decayed: tree like params of factors on the weight decay, 0: none; None: 1 for tensors with two or more axes.
+        averaged: evaluate and keep the mean of the weights from step ``average_after`` on.
 
     Raises:
         InputError: for an unknown name.
     """
-    if name in SECOND_ORDER:
-        return _searching(name)
-    if name not in OPTIMIZERS:
-        allowed = (*OPTIMIZERS, *SECOND_ORDER)
+    if name not in OPTIMIZER_NUMBERS:
+        allowed = tuple(OPTIMIZER_NUMBERS)
         raise InputError(f"Unknown optimizer {name!r}.{nearest(name, allowed)} Allowed: {', '.join(allowed)}.")
+    if name in SECOND_ORDER:
+        made = _searching(name)
+    elif name in GRADIENT_FREE:
+        made = _gradient_free(name)
+    elif name == "diagonal_lm":
+        made = _diagonal(clip, factors)
+    else:
+        made = _first_order(name, nesterov, clip, factors, decayed)
+    return _averaged(made) if averaged else made
+
+
+def _averaged(made: Optimizer) -> Optimizer:
+    init, update = average(made.init, made.update)
+    evaluated = made.evaluated
+    return replace(
+        made,
+        init=init,
+        update=update,
+        numbers=(*made.numbers, "average_after"),
+        evaluated=None if evaluated is None else lambda state: evaluated(state.inner),
+        used=lambda params, state: state.mean,
+    )
+
+
+def _clipped(grads: Tree, numbers: Numbers) -> Tree:
+    norm = optax.tree.norm(grads)
+    return jax.tree.map(lambda g: g * jnp.minimum(1.0, numbers["clip_norm"] / (norm + 1e-12)), grads)
+
+
+def _diagonal(clip: bool, factors: Tree) -> Optimizer:
+    def update(
+        grads: Tree, state: Tree, params: Tree, numbers: Numbers, rate: jax.Array, *, objective: Objective
+    ) -> tuple[Tree, Tree]:
+        grads = _clipped(grads, numbers) if clip else grads
+        return diagonal_update(grads, state, params, numbers, rate, objective=objective, factors=factors)
+
+    numbers = ("learning_rate", *OPTIMIZER_NUMBERS["diagonal_lm"], *(("clip_norm",) if clip else ()))
+    return Optimizer(diagonal_init, update, numbers, searches=True, evaluated=diagonal_evaluations, random=True)
+
+
+def _gradient_free(name: str) -> Optimizer:
+    init, update, evaluated = GRADIENT_FREE[name]
+    return Optimizer(init, update, ("learning_rate",), searches=True, evaluated=evaluated, random=True)
+
+
+def _first_order(name: str, nesterov: bool, clip: bool, factors: Tree, decayed: Tree) -> Optimizer:
     make, used = OPTIMIZERS[name], OPTIMIZER_NUMBERS[name]
 
     def init(params: Tree) -> Tree:
@@ -138,8 +196,7 @@ def make_optimizer(
 
     def update(grads: Tree, state: Tree, params: Tree, numbers: Numbers, rate: jax.Array) -> tuple[Tree, Tree]:
         if clip:
-            norm = optax.tree.norm(grads)
-            grads = jax.tree.map(lambda g: g * jnp.minimum(1.0, numbers["clip_norm"] / (norm + 1e-12)), grads)
+            grads = _clipped(grads, numbers)
         steps, state = make(numbers, nesterov).update(grads, state, params)
         eta = numbers["learning_rate"] * rate
         own = factors if factors is not None else jax.tree.map(lambda _: 1.0, params)

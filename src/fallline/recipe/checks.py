@@ -11,6 +11,7 @@ from fallline.recipe.network_checks import network_contradictions
 from fallline.recipe.schema import EntryError, canonical, entries, sections, shown
 from fallline.types import (
     FULL_BATCH,
+    GRADIENT_FREE,
     OPTIMIZER_NUMBERS,
     SCHEDULE_NUMBERS,
     OptimizerRecipe,
@@ -83,6 +84,7 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
     yield from _prepare_and_network(recipe)
     yield from _optimizer(recipe.optimizer)
     yield from _full_batch(recipe)
+    yield from _steps(recipe)
     yield from _training(recipe)
 
 
@@ -143,6 +145,27 @@ _IDLE: dict[str, tuple[tuple[Any, ...], str]] = {
 _RESOLVED = {"reduce_factor": 0.1, "reduce_patience": 10, "alpha": 5.0}
 
 
+def _steps(recipe: Recipe) -> Iterator[str]:
+    """Options of a step along the gradient, where there is none, or two that undo each other."""
+    optimizer, name = recipe.optimizer, recipe.optimizer.name
+    for entry, value in (("rate_by_fan_in", False), ("average_from", 1.0)):
+        if name in (*FULL_BATCH, *GRADIENT_FREE) and getattr(optimizer, entry) != value:
+            yield (
+                f'optimizer.{entry} belongs to steps along a gradient, but optimizer.name = "{name}" chooses its steps '
+                f"by the loss. Use {entry} = {shown(value)}."
+            )
+    if name in GRADIENT_FREE and optimizer.clip_norm > 0:
+        yield (
+            f'optimizer.clip_norm = {optimizer.clip_norm:g} shortens gradients, but optimizer.name = "{name}" takes '
+            "none. Use clip_norm = 0."
+        )
+    if optimizer.rate_by_fan_in and recipe.network.rate_per_layer:
+        yield (
+            "optimizer.rate_by_fan_in raises the rate of wide layers and network.rate_per_layer lowers it. Use one of "
+            "them: network.rate_per_layer = false, or rate_by_fan_in = false."
+        )
+
+
 def _full_batch(recipe: Recipe) -> Iterator[str]:
     """What would make two looks at the same loss differ, or a step other than the optimizer's own."""
     name = recipe.optimizer.name
@@ -175,7 +198,7 @@ def _optimizer(optimizer: OptimizerRecipe) -> Iterator[str]:
             readers = ", ".join(reader for reader, numbers in OPTIMIZER_NUMBERS.items() if number in numbers)
             yield f"optimizer.{number} = {value:g} belongs to {readers}, but {by}. {advice}"
     usual = OptimizerRecipe()
-    usually = "constant" if name in FULL_BATCH else "cosine"
+    usually = "constant" if name in (*FULL_BATCH, *GRADIENT_FREE) else "cosine"
     schedule = usually if optimizer.schedule == "auto" else optimizer.schedule
     for number in dict.fromkeys(number for numbers in SCHEDULE_NUMBERS.values() for number in numbers):
         value = getattr(optimizer, number)

@@ -11,6 +11,7 @@ from fallline.errors import RecipeError
 from fallline.recipe.checks import USUAL_DAMPING
 from fallline.types import (
     FULL_BATCH,
+    GRADIENT_FREE,
     REDUCING,
     NetworkRecipe,
     OptimizerRecipe,
@@ -202,6 +203,10 @@ _OWN: dict[str, dict[str, float]] = {
     "lion": {"learning_rate": 3e-4, "beta_2": 0.99, "weight_decay": 0.1},
     # Tieleman & Hinton, Coursera, lecture 6.5 (2012).
     "rmsprop": {"learning_rate": 1e-3, "momentum": 0.0, "beta_2": 0.9},
+    # Every eighth step counts (`fallline.optimize.diagonal`); LeCun et al. 1998 (Proc. IEEE), section VII: mu = 0.02.
+    "diagonal_lm": {"learning_rate": 0.01, "beta_2": 0.9, "damping": 0.02},
+    "guess": {"learning_rate": 1.0},
+    "evolution": {"learning_rate": 0.1},
     # Their own full step is tried first. Below 1e-5 of the largest, a curvature in float32 is mostly rounding.
     **{name: {"learning_rate": 1.0} for name in FULL_BATCH},
     "newton": {"learning_rate": 1.0, "damping": 1e-5},
@@ -229,7 +234,7 @@ def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerReci
         **own_numbers(name),
     }
     numbers = {key: _pick(getattr(optimizer, key), value) for key, value in usual.items()}
-    schedule = _pick(optimizer.schedule, "constant" if name in FULL_BATCH else "cosine")
+    schedule = _pick(optimizer.schedule, "constant" if name in (*FULL_BATCH, *GRADIENT_FREE) else "cosine")
     return replace(optimizer, name=name, schedule=schedule, **numbers)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.engine import DIVERGED, STOPPED, Population, Stepwise, Stopping, configure
 from fallline.errors import InputError
-from fallline.optimize import make_optimizer, schedule_numbers
+from fallline.optimize import fan_in_factors, make_optimizer, schedule_numbers
 from fallline.recipe.checks import USUAL_DAMPING
 from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
@@ -25,7 +25,7 @@ from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, OnProgress, fit_population
 from fallline.train.orders import Member, Plan
 from fallline.train.postmortem import post_mortem, with_causes
-from fallline.train.prepared import REDUCING_NUMBERS
+from fallline.train.prepared import REDUCING_NUMBERS, average_after
 from fallline.train.trace import make_trace
 from fallline.types import FULL_BATCH, REDUCING, OptimizerRecipe, Outcome, Recipe, Run
 
@@ -210,7 +210,10 @@ def train_keras(
         require_full_batch(model, recipe.optimizer.name, asked, n)
         settings = replace(settings, batch_size=n)
     checked = _checked(model, x, y, settings, validation, weighted=weighted, own=recipe is None)
-    optimizer, numbers = _recipe_optimizer(recipe)
+    optimizer, numbers = _recipe_optimizer(recipe, model)
+    if recipe is not None:
+        planned = replace(recipe.training, epochs=settings.epochs, batch_size=settings.batch_size)
+        numbers |= average_after(replace(recipe, training=planned), n)
     sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
     task = keras_task(model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted)
     data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
@@ -302,7 +305,7 @@ def _settings(
     )
 
 
-def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
+def _recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) -> tuple[Any, dict[str, float]]:
     """The recipe's optimizer for a foreign model; None when there is no recipe, so that the model's own is used."""
     if recipe is None:
         return None, {}
@@ -313,10 +316,16 @@ def _recipe_optimizer(recipe: Recipe | None) -> tuple[Any, dict[str, float]]:
             "optimizer.l1 and l2 act on fallline's own networks; "
             "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
         )
-    made = make_optimizer(name, nesterov=o.nesterov, clip=o.clip_norm > 0)
+    factors = None
+    if o.rate_by_fan_in and model is not None:
+        variables = model.trainable_variables
+        factors = fan_in_factors([v.path for v in variables], [tuple(v.shape) for v in variables])
+    made = make_optimizer(
+        name, nesterov=o.nesterov, clip=o.clip_norm > 0, factors=factors, averaged=o.average_from < 1.0
+    )
     usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, "damping": USUAL_DAMPING}
     usual |= own_numbers(name)
-    values = {key: getattr(o, key) for key in made.numbers}
+    values = {key: getattr(o, key) for key in made.numbers if key != "average_after"}
     numbers = {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
     if o.schedule in REDUCING:
         reducing = resolve_reducing(o, recipe.stopping)

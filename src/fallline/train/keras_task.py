@@ -16,6 +16,7 @@ import numpy as np
 from fallline.engine import Task
 from fallline.errors import InputError
 from fallline.optimize import Optimizer
+from fallline.train.beginning import begin_optimizer
 from fallline.train.keras_steps import as_evaluated, as_trained
 from fallline.train.keras_support import convolves, couples_rows, normalises, pads_evaluation
 
@@ -145,8 +146,12 @@ def keras_task(
 
     update = optimizer.update if optimizer is not None else _own_update(model)
     params = [np.asarray(v.value) for v in model.trainable_variables]
-    start = own if optimizer is None else jax.tree.map(np.asarray, optimizer.init([jnp.asarray(p) for p in params]))
+    start = own
+    if optimizer is not None:
+        start = jax.tree.map(lambda a: a[0], begin_optimizer(optimizer, [p[None] for p in params], [seed]))
     task = Task(loss, update, begin, observe, finish, ("loss", *names), coupled, masked, exact=not padded)
+    if optimizer is not None and optimizer.used is not None:
+        task = replace(task, used=optimizer.used)
     if optimizer is not None and optimizer.searches:
         task = replace(task, searches=True)
         # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.

@@ -14,7 +14,7 @@ from fallline.recipe.resolve import resolve
 from fallline.train.orders import Member
 from fallline.types import Problem, Recipe
 
-__all__ = ["NUMBERS", "REDUCING_NUMBERS", "Prepared", "prepare"]
+__all__ = ["NUMBERS", "REDUCING_NUMBERS", "Prepared", "average_after", "prepare"]
 
 REDUCING_NUMBERS = ("reduce_factor", "reduce_patience", "reduce_min_delta")
 # Numbers of the optimizer that are traced: recipes that differ in them alone share one compiled program.
@@ -100,11 +100,23 @@ def prepare(problem: Problem, recipe: Recipe) -> Prepared:
     o = recipe.optimizer
     numbers = {name: float(getattr(o, name)) for name in NUMBERS}
     members = tuple(
-        Member(_member_seed(recipe.seed, i), train, val, numbers)
+        Member(_member_seed(recipe.seed, i), train, val, {**numbers, **average_after(recipe, len(train))})
         for i, (train, val) in enumerate(_folds(problem, recipe, train_rows))
     )
     weight = _weights(problem, train_rows, recipe.training.class_weight == "balanced")
     return Prepared(recipe, preparation, features, targets, weight, train_rows, test_rows, members)
+
+
+def average_after(recipe: Recipe, rows: int) -> dict[str, float]:
+    """Return the step behind which a member's weights are averaged, by the name that its optimizer reads.
+
+    Args:
+        recipe: its epochs and batch size are not "auto".
+        rows: that the member trains on.
+    """
+    training = recipe.training
+    steps = int(training.epochs) * -(-rows // min(int(training.batch_size), rows))
+    return {"average_after": float(int(recipe.optimizer.average_from * steps))}
 
 
 def _row(values: Any, problem: Problem) -> Any:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 
 from fallline.data import as_pixels, summarise
 from fallline.engine import DIVERGED, STOPPED, configure
 from fallline.optimize import schedule_numbers
+from fallline.train.beginning import begin_optimizer
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
 from fallline.train.facts import table_facts
 from fallline.train.loop import Checkpoint, Fitted, OnProgress, fit_population
@@ -59,6 +59,7 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
         warmup=0.0,
         schedule=recipe.optimizer.schedule if recipe.optimizer.schedule in REDUCING else "constant",
         **_USUAL_SCHEDULE,
+        average_from=float(recipe.optimizer.average_from == 1.0),
         l1=float(recipe.optimizer.l1 > 0),
         l2=float(recipe.optimizer.l2 > 0),
         # Both are read once one of them is on.
@@ -87,9 +88,7 @@ def _begin(program: TableProgram, prepared: Prepared) -> tuple[Any, Any, Any]:
     drawn = [network.initial(m.seed, prepared.features[m.train_rows] if network.needs_data else None) for m in members]
     params = [np.stack(values) for values in zip(*(d[0] for d in drawn), strict=True)]
     aux = [np.stack(values) for values in zip(*(d[1] for d in drawn), strict=True)]
-    one = program.optimizer.init([jax.numpy.asarray(p[0]) for p in params])
-    optimizer = jax.tree.map(lambda a: np.repeat(np.asarray(a)[None], len(members), axis=0), one)
-    return params, aux, optimizer
+    return params, aux, begin_optimizer(program.optimizer, params, [m.seed for m in members])
 
 
 def train_problem(

@@ -14,7 +14,7 @@ import numpy as np
 from fallline.engine import Population, Stepwise, Task
 from fallline.network import MemberNetwork, build_network
 from fallline.network.layers import PeriodicEmbedding
-from fallline.optimize import Optimizer, make_optimizer
+from fallline.optimize import Optimizer, fan_in_factors, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
 from fallline.train.halting import make_stopping
 from fallline.train.keras_steps import as_trained
@@ -159,11 +159,21 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         finish,
         ("loss", main_quantity(kind)),
         masked=recipe.network.normalization == "batch",
+        used=optimizer.used,
         searches=optimizer.searches,
         outputs=outputs,
         cost=cost,
         penalty=penalty,
     )
+
+
+def _factors(recipe: Recipe, network: MemberNetwork) -> list[float] | None:
+    if recipe.network.rate_per_layer:
+        return network.rate_factors()
+    if not recipe.optimizer.rate_by_fan_in:
+        return None
+    variables = network.model.trainable_variables
+    return fan_in_factors([v.path for v in variables], [tuple(v.shape) for v in variables])
 
 
 def build_program(key: ProgramKey) -> TableProgram:
@@ -174,8 +184,9 @@ def build_program(key: ProgramKey) -> TableProgram:
         recipe.optimizer.name,
         nesterov=recipe.optimizer.nesterov,
         clip=recipe.optimizer.clip_norm > 0,
-        factors=network.rate_factors() if recipe.network.rate_per_layer else None,
+        factors=_factors(recipe, network),
         decayed=network.decayed(recipe.optimizer.penalty_factors),
+        averaged=recipe.optimizer.average_from < 1.0,
     )
     stopping = make_stopping(recipe.stopping, validated=key.validated, schedule=recipe.optimizer.schedule)
     # XLA's convolutions on a CPU lose their threads inside a compiled loop.

@@ -13,6 +13,7 @@ from fallline.types.objective import Evaluations, Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.recipe import (
     FULL_BATCH,
+    GRADIENT_FREE,
     OPTIMIZER_NUMBERS,
     REDUCING,
     SCHEDULE_NUMBERS,
@@ -32,6 +33,7 @@ __all__ = [
     "COLUMN_KINDS",
     "FAMILIES",
     "FULL_BATCH",
+    "GRADIENT_FREE",
     "LAYER_STATISTICS",
     "NETWORK_STATISTICS",
     "OPTIMIZER_NUMBERS",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FULL_BATCH",
+    "GRADIENT_FREE",
     "OPTIMIZER_NUMBERS",
     "REDUCING",
     "SCHEDULE_NUMBERS",
@@ -193,6 +194,9 @@ OPTIMIZER_NUMBERS: Mapping[str, tuple[str, ...]] = {
     "adagrad": (),
     "adadelta": ("beta_2",),
     "lion": ("beta_1", "beta_2", "weight_decay"),
+    "diagonal_lm": ("beta_2", "damping"),
+    "guess": (),
+    "evolution": (),
     "newton": ("damping",),
     "gauss_newton": ("damping",),
     "lm": ("damping",),
@@ -202,6 +206,8 @@ OPTIMIZER_NUMBERS: Mapping[str, tuple[str, ...]] = {
 }
 # Those that take all rows at every step and compare losses: nothing random may differ between two looks.
 FULL_BATCH: tuple[str, ...] = ("newton", "gauss_newton", "lm", "bfgs", "lbfgs", "cg")
+# Those that look at the loss alone.
+GRADIENT_FREE: tuple[str, ...] = ("guess", "evolution")
 
 # The same for the schedules of the learning rate.
 SCHEDULE_NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -230,7 +236,8 @@ class OptimizerRecipe:
     name: str = _entry("auto", "the learning algorithm; auto: adamw", choices=("auto", *OPTIMIZER_NUMBERS))
     learning_rate: float | Literal["auto"] = _entry(
         "auto",
-        "step size (its peak, under a schedule); of a full-batch optimizer: the share of its step that is tried first",
+        "step size (its peak, under a schedule); of a full-batch optimizer: the share of its step that is tried first; "
+        "of guess and evolution: the spread of the weights that are drawn",
         above=0.0,
         auto=True,
     )
@@ -257,10 +264,22 @@ class OptimizerRecipe:
     damping: float | Literal["auto"] = _entry(
         "auto",
         "share of the largest curvature: the least that a step assumes (newton, gauss_newton), the damping of the "
-        "first step, which then adapts (lm)",
+        "first step, which then adapts (lm); or what is added to each weight's curvature (diagonal_lm)",
         low=0.0,
         high=1e6,
         auto=True,
+    )
+    average_from: float = _entry(
+        1.0,
+        "share of the training from which on the weights are averaged over the steps; the mean is evaluated and kept; "
+        "1: no averaging",
+        low=0.0,
+        high=1.0,
+    )
+    rate_by_fan_in: bool = _entry(
+        False,
+        "each layer's learning rate in proportion to the square root of its units' inputs, the largest layer at "
+        "learning_rate (LeCun 1998)",
     )
     l2: float = _entry(0.0, "penalty (l2 / 2) * sum of squared kernels, added to the loss", low=0.0)
     l1: float = _entry(0.0, "penalty l1 * sum of absolute kernels, added to the loss", low=0.0)
