@@ -204,7 +204,7 @@ def curve_statistics(curves: Mapping[str, np.ndarray], *, running: bool) -> dict
 
 
 def trace_statistics(trace: Trace) -> dict[str, Any]:
-    """Return the curves of a trace (the mean over its members) and which members were lost, and when."""
+    """Return the curves of a trace (the mean over its members), which members were lost and when, and its inside."""
     curves = {name: trace.curve(name) for name in CURVES if name in trace.quantities}
     found = curve_statistics(curves, running=False)
     members = trace.members
@@ -228,7 +228,7 @@ def trace_statistics(trace: Trace) -> dict[str, Any]:
         found |= {"lost_at": min(lost), "lost_members": len(lost)}
         if not len(found.get("loss", ())):
             found["loss"] = np.full(max(trace.n_epochs, 1), np.nan)
-    return found
+    return found | (trace.inside.statistics() if trace.inside is not None else {})
 
 
 def keep(found: dict[str, Any], pairs: Sequence[tuple[float, float]] = ()) -> None:

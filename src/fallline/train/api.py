@@ -37,6 +37,7 @@ def train(
     early_stopping: Any = True,
     recipe: Recipe | None = None,
     on_progress: Any = None,
+    watch: bool | int | str = True,
 ) -> Run:
     """Train a network: a Keras model of your own on arrays, or a recipe's ensemble on a table.
 
@@ -65,6 +66,10 @@ def train(
         recipe: for a Keras model: optimizer, schedule, epochs, batch and stopping from this recipe; None: what the
             model was compiled with, or Adam at 0.001 and the loss that fits the output layer.
         on_progress: called with a `Progress` between chunks of epochs; returning True ends the training there.
+        watch: look inside the layers while they train (weights, gradients, steps, outputs), into ``.trace.inside``;
+            True: now and then, as seldom as it should cost; False: never; k: every k epochs; "all": also the curvature
+            along the step and the sharpness. Of a recipe's ensemble the first two networks are watched. Watching
+            changes no weight.
 
     Returns:
         the run: ``.model``, ``.history``, ``.trace``, ``.outcome``, ``.diagnosis``, ``.predict(x)``, ``.save(path)``.
@@ -103,6 +108,7 @@ def train(
             early_stopping=early_stopping,
             recipe=recipe,
             on_progress=progress,
+            watch=watch,
         )
     chosen = _recipe(what, recipe, epochs, batch_size, shuffle, seed, early_stopping)
     for name, value in (
@@ -119,8 +125,8 @@ def train(
 
     chosen, x = _images(chosen, x)
     if chosen.network.kind == "autoencoder" and y is None and target is None and not isinstance(x, Problem):
-        return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress)
-    return train_problem(_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress)
+        return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress, watch=watch)
+    return train_problem(_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress, watch=watch)
 
 
 def _images(recipe: Recipe, x: Any) -> tuple[Recipe, Any]:

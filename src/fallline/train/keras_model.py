@@ -20,6 +20,7 @@ from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopp
 from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
 from fallline.train.evaluations import evaluations
 from fallline.train.halting import make_stopping, stopping_section, with_schedule
+from fallline.train.inside import begin_watching, depth_of, make_eyes, with_inside
 from fallline.train.keras_support import convolves, require_full_batch, require_jax, require_supported, rowwise_loss
 from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.loop import Fitted, OnProgress, fit_population
@@ -185,9 +186,11 @@ def train_keras(
     early_stopping: Any = True,
     recipe: Recipe | None = None,
     on_progress: OnProgress | None = None,
+    watch: Any = False,
 ) -> Run:
     """Train a Keras model in place; see `fallline.train`."""
     require_jax()
+    depth, every = depth_of(watch)
     require_supported(model)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise InputError(f"seed = {seed!r} is not allowed: it takes a whole number from 0 to {2**32 - 1}.")
@@ -229,9 +232,12 @@ def train_keras(
     )
     # XLA's convolutions on a CPU lose their threads inside a compiled loop.
     kind = Stepwise if convolves(model) and jax.default_backend() == "cpu" else Population
-    population = kind(task.task, settings.stopping, 1, validated=validation is not None)
+    eyes = make_eyes(model, task.task, depth, sample[0]) if depth else None
+    observer = eyes.observer if eyes is not None else None
+    population = kind(task.task, settings.stopping, 1, validated=validation is not None, observer=observer)
     start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
-    fitted = fit_population(population, [member], plan, data, *start, on_progress=on_progress)
+    inside = begin_watching(eyes, [member], plan, start[0], every)
+    fitted = fit_population(population, [member], plan, data, *start, on_progress=on_progress, inside=inside)
     _assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = _run(model, fitted, settings, recipe, n, validation, seed, evaluations(optimizer, fitted)[0])
     causes = post_mortem(population, [member], plan, data, fitted, model)
@@ -241,7 +247,7 @@ def train_keras(
         "checked": checked,
         "total_seconds": time.perf_counter() - began,
     }
-    run = run.with_(facts=facts)
+    run = with_inside(run.with_(facts=facts), eyes, fitted)
     from fallline.diagnose import diagnose
 
     return run.with_(diagnosis=diagnose(run))

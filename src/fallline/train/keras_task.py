@@ -177,8 +177,7 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
     except (ValueError, TypeError, KeyError, IndexError) as error:
         shapes = keras.tree.map_structure(lambda a: ("rows", *a.shape[1:]), x)
         raise InputError(
-            f"The model does not accept x of the shape {shapes}: {_reason(error)} "
-            "Give what its input layer expects."
+            f"The model does not accept x of the shape {shapes}: {_reason(error)} Give what its input layer expects."
         ) from error
     try:
         model._compute_loss(x, y, out, None, training=False)

@@ -20,6 +20,7 @@ from fallline.engine import (
     MemberState,
     Population,
     Stepwise,
+    Watched,
     start_state,
     used_weights,
 )
@@ -313,6 +314,7 @@ def fit_population(
     on_progress: OnProgress | None = None,
     checkpoint: Checkpoint | None = None,
     resume: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None,
+    inside: Watched | tuple[()] = (),
 ) -> Fitted:
     """Train all members to their end.
 
@@ -327,8 +329,9 @@ def fit_population(
         on_progress: called between chunks; True asks for a stop.
         checkpoint: called every few seconds and at an interruption with everything that a resume needs.
         resume: what ``checkpoint`` was given; the result is the one of an uninterrupted training, bit for bit.
+        inside: when to look inside them, where the population has an observer.
     """
-    state = start_state(params, aux, optimizer, population.stopping)
+    state = start_state(params, aux, optimizer, population.stopping, inside)
     if resume is not None:
         state = _unflat(state, resume[0])
     session = _Session(population, members, plan, data, state, on_progress, checkpoint)

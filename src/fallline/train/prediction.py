@@ -12,6 +12,7 @@ from fallline.types import Run
 
 __all__ = ["apply_model", "predict", "predict_proba"]
 
+
 def apply_model(model: Any, x: np.ndarray) -> np.ndarray:
     """Apply a Keras model to (n, p) in chunks of few different shapes; return (n, k)."""
     if len(x) == 0:

@@ -15,6 +15,7 @@ from fallline.optimize import schedule_numbers
 from fallline.train.beginning import begin_optimizer
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
 from fallline.train.facts import table_facts
+from fallline.train.inside import Depth, begin_watching, depth_of, with_inside
 from fallline.train.loop import Checkpoint, Fitted, OnProgress, fit_population
 from fallline.train.orders import Member, Plan
 from fallline.train.postmortem import post_mortem, with_causes
@@ -45,7 +46,7 @@ _USUAL_SCHEDULE = {
 }
 
 
-def _program(prepared: Prepared, problem: Problem) -> TableProgram:
+def _program(prepared: Prepared, problem: Problem, depth: Depth) -> TableProgram:
     recipe = prepared.recipe
     # What is traced or irrelevant to the program is neutral in its key, so that it does not compile again.
     optimizer = replace(
@@ -78,6 +79,7 @@ def _program(prepared: Prepared, problem: Problem) -> TableProgram:
             problem.n_outputs,
             len(prepared.members),
             True,
+            depth,
         )
     )
 
@@ -99,6 +101,7 @@ def train_problem(
     checkpoint: Checkpoint | None = None,
     resume: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None,
     diagnosed: bool = True,
+    watch: bool | int | str = False,
 ) -> Run:
     """Train the recipe's ensemble on a problem.
 
@@ -109,6 +112,7 @@ def train_problem(
         checkpoint: called every few seconds with (arrays, meta); giving both back as ``resume`` continues bit for bit.
         resume: see ``checkpoint``.
         diagnosed: look for symptoms, score against baselines and summarise the data; False spares that time.
+        watch: look inside the first members, see `fallline.train`.
 
     Returns:
         the run; its outcome is ``interrupted`` when a stop was asked for.
@@ -117,6 +121,7 @@ def train_problem(
         RecipeError: every mistake of the recipe at once.
         DataError: no usable column, too few rows for the folds.
     """
+    depth, every = depth_of(watch)
     configure()
     began = time.perf_counter()
     say: Callable[[str], object] = (
@@ -127,7 +132,7 @@ def train_problem(
         problem = as_pixels(problem)
     prepared = prepare(problem, recipe)
     recipe = prepared.recipe
-    program = _program(prepared, problem)
+    program = _program(prepared, problem, depth)
     plan = Plan(
         int(recipe.training.epochs),
         int(recipe.training.batch_size),
@@ -137,18 +142,21 @@ def train_problem(
         schedule_numbers=schedule_numbers(recipe.optimizer),
     )
     data = (prepared.features, prepared.targets, prepared.weight)
+    params, *others = _begin(program, prepared)
     fitted = fit_population(
         program.population,
         prepared.members,
         plan,
         data,
-        *_begin(program, prepared),
+        params,
+        *others,
         on_progress=(lambda event: on_progress(in_units(event, prepared))) if on_progress else None,
         checkpoint=checkpoint,
         resume=resume,
+        inside=begin_watching(program.eyes, prepared.members, plan, params, every),
     )
     say("score")
-    run = _finish(problem, prepared, program, fitted, scored=diagnosed)
+    run = with_inside(_finish(problem, prepared, program, fitted, scored=diagnosed), program.eyes, fitted)
     causes = post_mortem(program.population, prepared.members, plan, data, fitted, program.network.model)
     facts = {**with_causes(run.facts, causes), "total_seconds": time.perf_counter() - began}
     run = run.with_(facts=facts, summary=summarise(problem) if diagnosed else None)

@@ -17,6 +17,7 @@ from fallline.network.layers import PeriodicEmbedding
 from fallline.optimize import Optimizer, fan_in_factors, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
 from fallline.train.halting import make_stopping
+from fallline.train.inside import Depth, Eyes, make_eyes
 from fallline.train.keras_steps import as_trained
 from fallline.train.losses import main_quantity, row_losses, row_quantity
 from fallline.types import ProblemKind, Recipe
@@ -37,6 +38,7 @@ class ProgramKey:
     outputs: int
     members: int
     validated: bool
+    depth: Depth = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,7 @@ class TableProgram:
     network: MemberNetwork
     optimizer: Optimizer
     population: Population
+    eyes: Eyes | None = None
 
     def outputs(self, params: Tree, aux: Tree, features: np.ndarray) -> np.ndarray:
         """Return every member's raw outputs in evaluation mode, (p, n, k)."""
@@ -189,12 +192,16 @@ def build_program(key: ProgramKey) -> TableProgram:
         averaged=recipe.optimizer.average_from < 1.0,
     )
     stopping = make_stopping(recipe.stopping, validated=key.validated, schedule=recipe.optimizer.schedule)
+    task = _task(key, network, optimizer)
+    shape = tuple(int(n) for n in network.model.input_shape[1:])
+    sample = jax.ShapeDtypeStruct((2, *shape), np.float32)
+    eyes = make_eyes(network.model, task, key.depth, sample) if key.depth else None
     # XLA's convolutions on a CPU lose their threads inside a compiled loop.
     stepwise = recipe.network.kind == "lenet5" and jax.default_backend() == "cpu"
     population = (Stepwise if stepwise else Population)(
-        _task(key, network, optimizer), stopping, key.members, validated=key.validated
+        task, stopping, key.members, validated=key.validated, observer=eyes.observer if eyes is not None else None
     )
-    return TableProgram(network, optimizer, population)
+    return TableProgram(network, optimizer, population, eyes)
 
 
 # A handful of programs per process: cross-validation and grid search come back to the same few.

@@ -129,17 +129,22 @@ def output_name(model: Any, in_order: list[Layer]) -> str:
 
 
 @contextlib.contextmanager
-def taps(found: list[Leaf]) -> Iterator[dict[str, Tap]]:
+def taps(found: list[Leaf], kept: Callable[[Any], Any] | None = None) -> Iterator[dict[str, Tap]]:
     """Keep what the layers give out within the block: name -> tap, in the order of the first calls.
 
-    Only values are kept, not the placeholders that a backend passes while it traces or compiles.
+    Args:
+        found: the layers.
+        kept: (a layer's output, or what its activation is given) -> what to keep of it, or None. By default values are
+            kept as arrays, and the placeholders that a backend passes while it traces or compiles are not.
     """
     seen: dict[str, Tap] = {}
+    keep = kept or _value
     with contextlib.ExitStack() as undo:
         for leaf in found:
-            undo.enter_context(_replaced(leaf.layer, "call", functools.partial(_tapped_call, leaf.known.name, seen)))
+            name = leaf.known.name
+            undo.enter_context(_replaced(leaf.layer, "call", functools.partial(_tapped_call, name, seen, keep)))
             if callable(vars(leaf.layer).get("activation")):
-                tap = functools.partial(_tapped_activation, leaf.known.name, seen)
+                tap = functools.partial(_tapped_activation, name, seen, keep)
                 undo.enter_context(_replaced(leaf.layer, "activation", tap))
         yield seen
 
@@ -160,12 +165,14 @@ def _replaced(layer: Any, name: str, tapped: Callable[[Callable[..., Any]], Call
             own[name] = before
 
 
-def _tapped_call(name: str, seen: dict[str, Tap], call: Callable[..., Any]) -> Callable[..., Any]:
+def _tapped_call(
+    name: str, seen: dict[str, Tap], keep: Callable[[Any], Any], call: Callable[..., Any]
+) -> Callable[..., Any]:
     @functools.wraps(call)
     def tapped(*args: Any, **kwargs: Any) -> Any:
         tap = seen.setdefault(name, Tap())
         given = call(*args, **kwargs)
-        array = _value(given)
+        array = keep(given)
         if array is not None:
             tap.outputs.append(array)
         return given
@@ -173,10 +180,12 @@ def _tapped_call(name: str, seen: dict[str, Tap], call: Callable[..., Any]) -> C
     return tapped
 
 
-def _tapped_activation(name: str, seen: dict[str, Tap], function: Callable[..., Any]) -> Callable[..., Any]:
+def _tapped_activation(
+    name: str, seen: dict[str, Tap], keep: Callable[[Any], Any], function: Callable[..., Any]
+) -> Callable[..., Any]:
     @functools.wraps(function)
     def tapped(x: Any, *args: Any, **kwargs: Any) -> Any:
-        array = _value(x)
+        array = keep(x)
         if array is not None:
             seen.setdefault(name, Tap()).preactivations.append(array)
         return function(x, *args, **kwargs)
