@@ -117,6 +117,7 @@ class Page:
             stream = "event-stream" in found.get("content-type", "")
             return Answer(answer.status, found, b"" if stream or not whole else answer.read())
         finally:
+            answer.close()
             connection.close()
 
     def ask(self, method: str, path: str, content: Any = None) -> Answer:
@@ -167,10 +168,12 @@ def runs(tmp_path: Path) -> Path:
 def page(runs: Path) -> Iterator[Page]:
     """The live page of these runs, with a session."""
     uvicorn = pytest.importorskip("uvicorn")
+    from fallline.serve.app import make_app
+    from fallline.serve.guard import Guard
     from fallline.serve.index import Index
     from fallline.serve.jobs import Jobs
     from fallline.serve.keys import Keys
-    from fallline.serve.listen import bind, guarded
+    from fallline.serve.listen import bind, own_names
     from fallline.serve.tables import Tables
 
     listening = bind(0)
@@ -178,9 +181,10 @@ def page(runs: Path) -> Iterator[Page]:
     ending = threading.Event()
     index, tables, keys = Index(runs), Tables([runs.parent]), Keys()
     jobs = Jobs(index, tables)
+    app = Guard(make_app(index, tables, jobs, ending.is_set), keys, own_names(port), f"fallline_{port}")
     config = uvicorn.Config(
-        guarded(index, tables, jobs, keys, port, ending.is_set), log_level="critical", access_log=False, lifespan="off",
-        ws="none", http="h11", loop="asyncio", server_header=False, timeout_graceful_shutdown=2,
+        app, log_level="critical", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
+        server_header=False, timeout_graceful_shutdown=2,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ class Jobs:
         """
         path, folder = self._tables.resolve(data), self._index.folder(origin)
         from_toml(recipe)
-        chosen = self._reserve(name or origin)
+        chosen = self._reserve(name or re.sub(r"-\d+$", "", origin))
         return self._run(chosen, [str(path), f"--fork={folder.resolve()}", "--recipe=-"], recipe)
 
     def resume(self, name: str, data: str) -> str:

@@ -11,14 +11,10 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from fallline.errors import InputError
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
-__all__ = ["PORT", "bind", "guarded", "serve"]
+__all__ = ["PORT", "bind", "own_names", "serve"]
 
 PORT = 8330
 HOST = "127.0.0.1"
@@ -48,13 +44,16 @@ def serve(
     try:
         import uvicorn
 
+        from fallline.serve.app import make_app
+        from fallline.serve.guard import Guard
         from fallline.serve.index import Index
         from fallline.serve.jobs import Jobs
         from fallline.serve.keys import Keys
         from fallline.serve.tables import Tables
     except ImportError as error:
+        library = str(error.name).partition(".")[0]
         raise InputError(
-            f"The live page needs {error.name}, which is not installed: pip install 'fallline[serve]'."
+            f"The live page needs {library}, which is not installed: pip install 'fallline[serve]'."
         ) from error
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file; give the folder that holds the runs.")
@@ -77,7 +76,7 @@ def serve(
             super().handle_exit(sig, frame)
 
     ending = threading.Event()
-    app = guarded(index, tables, jobs, keys, own, ending.is_set)
+    app = Guard(make_app(index, tables, jobs, ending.is_set), keys, own_names(own), f"fallline_{own}")
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=3,
@@ -96,15 +95,9 @@ def serve(
             say(f"{name} goes on training. Stop it with: kill -INT {process}")
 
 
-def guarded(
-    index: object, tables: object, jobs: object, keys: object, port: int, closing: Callable[[], bool]
-) -> ASGIApp:
-    """Return the whole application behind its door."""
-    from fallline.serve.app import make_app
-    from fallline.serve.guard import Guard
-
-    hosts = (f"{HOST}:{port}", f"localhost:{port}")
-    return Guard(make_app(index, tables, jobs, closing), keys, hosts, f"fallline_{port}")  # type: ignore[arg-type]
+def own_names(port: int) -> tuple[str, ...]:
+    """Return what a Host header may say."""
+    return f"{HOST}:{port}", f"localhost:{port}"
 
 
 def bind(port: int) -> socket.socket:

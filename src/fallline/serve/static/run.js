@@ -162,7 +162,7 @@ function showScores() {
 }
 
 function showRecipe() {
-  fill(parts.recipe, view.recipe ? section("Recipe", el("pre", { class: "toml", tabindex: "0", role: "region", "aria-label": "Recipe" }, el("code", {}, view.recipe))) : null);
+  fill(parts.recipe, view.recipe ? section("Recipe", el("pre", { class: "toml", tabindex: "0", role: "region", "aria-label": "Recipe as TOML" }, el("code", {}, view.recipe))) : null);
 }
 
 function showFacts() {
