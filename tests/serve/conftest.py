@@ -199,8 +199,7 @@ def page(runs: Path) -> Iterator[Page]:
     server.should_exit = True
     thread.join(20)
     assert not thread.is_alive(), "the server does not end"
-    for _, process in jobs.running():
-        import os
-        import signal
-
-        os.kill(process, signal.SIGKILL)
+    for job in jobs._jobs.values():
+        job.process.kill()
+        job.process.wait()
+    jobs.close()

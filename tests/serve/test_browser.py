@@ -201,6 +201,7 @@ def test_a_training_is_started_stopped_resumed_and_forked(browser: Browser, page
     browser.until(lambda: "finished" in browser.find(".part-tiles").text, 300)
     browser.until(lambda: "Recipe" in browser.text)
     assert "epochs = 3" in browser.text
+    browser.until(lambda: browser.all('a[href$="/report"]'))
     browser.find('a[href$="/report"]').click()
     browser.until(lambda: "Made by fallline" in browser.text)
     browser.until(lambda: not page.jobs.running(), 120)

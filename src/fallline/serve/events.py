@@ -91,9 +91,10 @@ def run_events(path: Path, jobs: Jobs) -> Look:
         if seen != stamped or entry.status == "training":
             stamped, entry = seen, run_entry(path)
         job = jobs.state(path.name)
-        # A checkpoint replaces the manifest, too; what a page shows changes with these alone.
+        # A checkpoint replaces the manifest, too, and shows nothing new; after the training every change counts.
         doing = (job["running"], job["stopping"]) if job else ()
-        now = (entry.status, entry.outcome, entry.seconds, doing, path.is_dir())
+        manifest = () if entry.status == "training" else seen[0]
+        now = (entry.status, entry.outcome, entry.seconds, doing, path.is_dir(), manifest)
         if before is not None and now != before:
             events.append(("changed", {"exists": path.is_dir()}))
         before = now

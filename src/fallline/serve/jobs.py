@@ -143,9 +143,12 @@ class Jobs:
             if job.process.poll() not in (None, 0) and not (self._index.root / name).is_dir()
         }
 
-    def starting(self) -> list[str]:
-        """Return the names of trainings at work."""
-        return [name for name, _ in self.running()]
+    def close(self) -> None:
+        """Forget all trainings; those at work go on."""
+        with self._lock:
+            for job in self._jobs.values():
+                job.said.close()
+            self._jobs.clear()
 
     # ------------------------------------------------------------------------------------------------- the process
 
@@ -162,8 +165,10 @@ class Jobs:
             made = root / name
             arguments = [*arguments, f"--name={name}", f"--runs-dir={root}"]
         with self._lock:
-            if (old := self._jobs.get(name)) is not None and old.process.poll() is None:
-                raise InputError(f"{name} is at work already.")
+            if (old := self._jobs.get(name)) is not None:
+                if old.process.poll() is None:
+                    raise InputError(f"{name} is at work already.")
+                old.said.close()
             # Files, not pipes: a training that outlives the page must not lose its voice and die of it.
             said, told = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - they live with the job
             told.write(recipe.encode())
@@ -188,6 +193,8 @@ def _tidy(job: _Job) -> None:
 
 
 def _said(job: _Job) -> str:
+    if job.said.closed:  # it was resumed a moment ago
+        return ""
     size = os.fstat(job.said.fileno()).st_size
     start = max(0, size - _MOST_SAID_BYTES)
     return os.pread(job.said.fileno(), _MOST_SAID_BYTES, start).decode("utf-8", "replace").strip()

@@ -93,6 +93,7 @@ def serve(
         listening.close()
         for name, process in jobs.running():
             say(f"{name} goes on training. Stop it with: kill -INT {process}")
+        jobs.close()
 
 
 def own_names(port: int) -> tuple[str, ...]:
