@@ -352,3 +352,12 @@ def test_an_empty_trace_is_not_examined() -> None:
     result = diagnose(empty)
     assert not result.findings
     assert not result.examined
+
+
+def test_the_moving_median_is_that_of_every_window_and_serves_very_long_curves():
+    from fallline.rules._curves import smooth
+
+    values = np.random.default_rng(0).normal(size=503)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, 25, mode="reflect"), 51)
+    np.testing.assert_array_equal(smooth(values), np.median(windows, axis=1))
+    assert len(smooth(np.linspace(0, 1, 300_000))) == 300_000

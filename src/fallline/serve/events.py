@@ -13,10 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from fallline.errors import FalllineError
+from fallline.serve.curves import live_findings
 from fallline.serve.index import Index, stamp
 from fallline.serve.jobs import Jobs
 from fallline.serve.views import line_of, live_view
 from fallline.store import Live, read_live, run_entry
+from fallline.types import Finding
 
 __all__ = ["list_events", "run_events", "stream"]
 
@@ -82,6 +84,8 @@ def run_events(path: Path, jobs: Jobs) -> Look:
     """Tell the curves of a training as they grow (``live``), and that the run has changed otherwise (``changed``)."""
     live: Live | None = None
     inode, offset = 0, -1
+    findings: list[Finding] = []
+    look_again = 0.0
     before: tuple[Any, ...] | None = None
     stamped, entry = stamp(path), run_entry(path)
     while True:
@@ -107,5 +111,10 @@ def run_events(path: Path, jobs: Jobs) -> Look:
                 live = None
             if live is not None and live.offset != offset:
                 offset = live.offset
-                events.append(("live", live_view(path, live)))
+                if time.monotonic() >= look_again:
+                    began = time.monotonic()
+                    findings = live_findings(live)
+                    # Of very long curves the rules take their time; the page and the training need the machine, too.
+                    look_again = time.monotonic() + max(2.0, 20 * (time.monotonic() - began))
+                events.append(("live", live_view(path, live, findings)))
         yield events

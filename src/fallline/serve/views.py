@@ -94,18 +94,27 @@ def run_view(item: Item, index: Index, jobs: Jobs, tables: Tables) -> dict[str, 
     return out
 
 
-def live_view(path: Path, live: Live | None = None) -> dict[str, Any] | None:
-    """Return what a training under way has shown so far; None where nothing is shown."""
+def live_view(
+    path: Path, live: Live | None = None, findings: Sequence[Finding] | None = None
+) -> dict[str, Any] | None:
+    """Return what a training under way has shown so far; None where nothing is shown.
+
+    Args:
+        path: the run folder.
+        live: what was read of it; None: it is read now.
+        findings: what the rules said of it; None: they are asked now.
+    """
     try:
         live = live if live is not None else read_live(path)
     except (FalllineError, OSError):
         return None
     if live is None:
         return None
+    found = live_findings(live) if findings is None else findings
     return {
         "phase": live.phase, "epoch": live.epoch, "epochs": live.epochs, "active": live.active,
         "members": live.members, "seconds": live.seconds, "damaged": live.damaged,
-        "charts": live_charts(live), "findings": _findings(live_findings(live)),
+        "charts": live_charts(live), "findings": _findings(found),
     }  # fmt: skip
 
 
