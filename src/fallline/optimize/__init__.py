@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fallline.optimize.fan_in import fan_in_factors
 from fallline.optimize.optimizers import Optimizer, make_optimizer
-from fallline.optimize.order import epoch_orders
+from fallline.optimize.order import alternating_orders, epoch_orders
 from fallline.optimize.schedules import SCHEDULES, rate_factors, schedule_numbers
 
 __all__ = [
     "SCHEDULES",
     "Optimizer",
+    "alternating_orders",
     "epoch_orders",
     "fan_in_factors",
     "make_optimizer",

@@ -236,6 +236,11 @@ def _training(recipe: Recipe) -> Iterator[str]:
             f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, but "
             f'training.loss = "{training.loss}" compares quantities. Use label_smoothing = 0 or loss = "cross_entropy".'
         )
+    if training.order == "classes" and not training.shuffle:
+        yield (
+            'training.order = "classes" draws a new order in each epoch, but training.shuffle = false keeps the given '
+            'one. Use shuffle = true, or order = "shuffled".'
+        )
     yield from _stopping(stopping)
     patient = stopping.patience if stopping.criterion == "patience" else "auto"
     waits = recipe.optimizer.reduce_patience if recipe.optimizer.schedule == "plateau" else "auto"

@@ -75,7 +75,9 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     training = replace(
         training,
         epochs=_pick(training.epochs, _FULL_BATCH_STEPS if full else 128 if regression else 64),
-        batch_size=_pick(training.batch_size, n_rows if full else 64 if small else 256),
+        batch_size=n_rows
+        if training.batch_size == "all"
+        else _pick(training.batch_size, n_rows if full else 64 if small else 256),
         loss=_pick(training.loss, "mse" if regression else "cross_entropy"),
     )
     stopping = resolve_stopping(recipe.stopping, _patience(recipe, int(training.epochs), regression=regression))
@@ -98,6 +100,10 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
 
 def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
     training: TrainingRecipe = recipe.training
+    if training.order == "classes" and kind not in ("binary", "multiclass"):
+        yield (
+            f'training.order = "classes" alternates between classes, but the problem is {kind}. Use order = "shuffled".'
+        )
     if kind in ("regression", "multioutput"):
         if training.loss in ("cross_entropy", "hinge"):
             yield (
@@ -132,7 +138,7 @@ def _contradictions(recipe: Recipe, kind: ProblemKind) -> Iterator[str]:
 
 def _partial_batch(recipe: Recipe, n_rows: int) -> Iterator[str]:
     size = recipe.training.batch_size
-    if recipe.optimizer.name in FULL_BATCH and size != "auto" and size < n_rows:
+    if recipe.optimizer.name in FULL_BATCH and size not in ("auto", "all") and int(size) < n_rows:
         yield (
             f'training.batch_size = {size} is a part of the {n_rows} rows, but optimizer.name = "'
             f'{recipe.optimizer.name}" takes all of them at every step. Use training.batch_size = "auto".'

@@ -42,6 +42,7 @@ class Entry:
         choices: the allowed words; empty: any.
         low, high: inclusive bounds. above: exclusive lower bound.
         auto: whether the word "auto" is allowed as well.
+        words: other words that are allowed as well.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Entry:
     high: float | None = None
     above: float | None = None
     auto: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def section(self) -> str:
@@ -77,7 +79,8 @@ class Entry:
         bounds = self._bounds()
         if bounds:
             text += f", each {bounds}" if self.type in ("ints", "floats") else f" {bounds}"
-        return text + (', or "auto"' if self.auto else "")
+        words = [f'"{word}"' for word in (*(("auto",) if self.auto else ()), *self.words)]
+        return text + (f", or {' or '.join(words)}" if words else "")
 
     def _bounds(self) -> str:
         low = f"above {shown(self.above)}" if self.above is not None else ""
@@ -152,8 +155,8 @@ def canonical(entry: Entry, value: Any) -> Any:
     >>> canonical(entries()["network.hidden"], [64, 32])
     (64, 32)
     """
-    if entry.auto and isinstance(value, str) and value == "auto":
-        return value
+    if isinstance(value, str) and ((entry.auto and value == "auto") or value in entry.words):
+        return str(value)
     if entry.type in ("ints", "floats"):
         if not isinstance(value, (list, tuple)):
             raise _wrong(entry, value, hint=f" Write [{shown(value)}]." if _is(value, Real) else "")

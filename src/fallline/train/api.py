@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from fallline import recipe as recipes
 from fallline.errors import InputError
@@ -28,7 +28,7 @@ def train(
     validation_data: Any = None,
     validation_split: float = 0.0,
     epochs: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int | Literal["all"] | None = None,
     class_weight: Mapping[Any, float] | None = None,
     sample_weight: Any = None,
     shuffle: bool = True,
@@ -53,7 +53,7 @@ def train(
         validation_data: for a Keras model: (x, y) or (x, y, weights). A recipe makes its own folds.
         validation_split: for a Keras model: the share of the last rows that validate.
         epochs: most epochs; default 100 for a Keras model.
-        batch_size: rows per step; default 32 for a Keras model.
+        batch_size: rows per step, or "all"; default 32 for a Keras model.
         class_weight: class index -> weight (Keras model); a recipe has ``training.class_weight``.
         sample_weight: (n,) weights of the rows.
         shuffle: new order of the rows in each epoch.
@@ -162,7 +162,7 @@ def _recipe(
     what: Any,
     recipe: Recipe | None,
     epochs: int | None,
-    batch_size: int | None,
+    batch_size: int | Literal["all"] | None,
     shuffle: bool,
     seed: int | None,
     early_stopping: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import keras
@@ -53,6 +53,7 @@ class Settings:
     batch_size: int
     shuffle: bool
     stopping: Stopping
+    order: str = "shuffled"
     schedule: str = "constant"
     warmup: float = 0.0
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
@@ -178,7 +179,7 @@ def train_keras(
     validation_data: Any = None,
     validation_split: float = 0.0,
     epochs: int | None = None,
-    batch_size: int | None = None,
+    batch_size: int | Literal["all"] | None = None,
     class_weight: Mapping[Any, float] | None = None,
     sample_weight: Any = None,
     shuffle: bool = True,
@@ -207,7 +208,8 @@ def train_keras(
     n = len(weight)
     _build(model, x)
     model = _compiled(model, x, y, recipe)
-    settings = _settings(recipe, epochs, batch_size, shuffle, early_stopping, validation is not None)
+    rows = _rows_a_step(recipe, batch_size, n)
+    settings = _settings(recipe, epochs, rows, shuffle, early_stopping, validation is not None)
     if recipe is not None and recipe.optimizer.name in FULL_BATCH:
         asked = recipe.training.batch_size if batch_size is None else settings.batch_size
         require_full_batch(model, recipe.optimizer.name, asked, n)
@@ -225,6 +227,7 @@ def train_keras(
         settings.epochs,
         settings.batch_size,
         shuffle=settings.shuffle,
+        order=settings.order,
         schedule=settings.schedule,
         warmup=settings.warmup,
         schedule_numbers=settings.schedule_numbers,
@@ -291,6 +294,12 @@ def _build(model: keras.Model, x: Tree) -> None:
         model(keras.tree.map_structure(lambda a: a[:1], x), training=False)
 
 
+def _rows_a_step(recipe: Recipe | None, batch_size: Any, n: int) -> Any:
+    """Return the batch size that is asked for, the keyword before the recipe."""
+    asked = batch_size if batch_size is not None or recipe is None else recipe.training.batch_size
+    return n if isinstance(asked, str) and asked == "all" else asked
+
+
 def _settings(
     recipe: Recipe | None, epochs: Any, batch_size: Any, shuffle: bool, early_stopping: Any, validated: bool
 ) -> Settings:
@@ -300,10 +309,9 @@ def _settings(
     optimizer = recipe.optimizer if recipe is not None else OptimizerRecipe()
     return Settings(
         epochs=_positive("epochs", epochs if epochs is not None or training is None else training.epochs, _EPOCHS),
-        batch_size=_positive(
-            "batch_size", batch_size if batch_size is not None or training is None else training.batch_size, _BATCH
-        ),
+        batch_size=_positive("batch_size", batch_size, _BATCH),
         shuffle=bool(shuffle) and (training is None or training.shuffle),
+        order="shuffled" if training is None else training.order,
         stopping=with_schedule(_stopping(early_stopping, validated), optimizer.schedule),
         schedule=optimizer.schedule if optimizer.schedule != "auto" else "constant",
         warmup=optimizer.warmup,

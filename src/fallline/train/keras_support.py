@@ -88,14 +88,14 @@ def require_full_batch(model: keras.Model, optimizer: str, batch_size: int | str
     Args:
         model: of the user's own.
         optimizer: its name in a recipe.
-        batch_size: asked for, or "auto".
+        batch_size: asked for, "auto" or "all".
         n: rows.
 
     Raises:
         RecipeError: fewer rows are asked for; the model draws random numbers in training.
     """
     mistakes = []
-    if batch_size != "auto" and int(batch_size) < n:
+    if batch_size not in ("auto", "all") and int(batch_size) < n:
         mistakes.append(
             f'batch_size = {batch_size} is a part of the {n} rows, but optimizer.name = "{optimizer}" takes all of '
             'them at every step. Leave it out, or say "auto".'

@@ -134,7 +134,7 @@ class _Session:
     ) -> None:
         self.population, self.members, self.state = population, members, state
         self.on_progress, self.checkpoint = on_progress, checkpoint
-        self.orders = Orders(members, plan, population.task.coupled, population.capacity)
+        self.orders = Orders(members, plan, population.task.coupled, population.capacity, data[1])
         rows = [_some(m.train_rows, len(m.val_rows)) for m in members]
         val = [m.val_rows if population.validated else m.train_rows[:1] for m in members]
         exact = population.task.exact

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fallline.engine import Rows, Schedule
-from fallline.optimize import epoch_orders, rate_factors
+from fallline.errors import InputError
+from fallline.optimize import alternating_orders, epoch_orders, rate_factors
 
-__all__ = ["Member", "Orders", "Plan", "bucket", "in_batches"]
+__all__ = ["Member", "Orders", "Plan", "bucket", "classes_of", "in_batches"]
 
 # Row numbers sent to the device at once: 4 million int32 are 16 MB.
 _ORDER_BUDGET = 4_000_000
@@ -25,6 +26,7 @@ class Plan:
         epochs: most epochs.
         batch_size: rows per step.
         shuffle: new order in each epoch.
+        order: ``shuffled``, or ``classes``: successive examples from different classes.
         schedule: name of the learning-rate schedule.
         warmup: share of the training with a rising rate.
         schedule_numbers: the schedule's own, see `fallline.optimize.rate_factors`.
@@ -34,6 +36,7 @@ class Plan:
     epochs: int
     batch_size: int
     shuffle: bool = True
+    order: str = "shuffled"
     schedule: str = "constant"
     warmup: float = 0.0
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
@@ -81,6 +84,29 @@ def in_batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
     return Rows(out.reshape(len(rows), batches, size), counts, np.zeros((len(rows), 0), np.int32))
 
 
+def classes_of(targets: object) -> np.ndarray:
+    """Return the class of each row, (n,).
+
+    Args:
+        targets: (n,) or (n, 1) whole numbers, or (n, classes) with the largest entry at the class.
+
+    Raises:
+        InputError: targets that are no classes.
+    """
+    if not isinstance(targets, np.ndarray) or targets.ndim not in (1, 2):
+        raise InputError('training.order = "classes" takes one target per row. Use order = "shuffled".')
+    if targets.ndim == 2 and targets.shape[1] > 1:
+        found: np.ndarray = targets.argmax(axis=1)
+        return found
+    flat: np.ndarray = targets.reshape(-1)
+    if flat.dtype.kind == "f" and not (flat == np.round(flat)).all():
+        raise InputError(
+            'training.order = "classes" alternates between classes, but the targets are quantities. '
+            'Use order = "shuffled".'
+        )
+    return flat
+
+
 class Orders:
     """Makes the schedule of each chunk: orders of examples and rates.
 
@@ -89,12 +115,16 @@ class Orders:
         plan: of the members that have none of their own.
         coupled: batches must not be padded.
         places: of the population that they train in, at least p; the length of a chunk depends on it.
+        targets: (n,) or (n, k), of all rows; their classes are needed where a plan alternates between them.
     """
 
-    def __init__(self, members: Sequence[Member], plan: Plan, coupled: bool, places: int = 0) -> None:
+    def __init__(
+        self, members: Sequence[Member], plan: Plan, coupled: bool, places: int = 0, targets: object = None
+    ) -> None:
         self.members = tuple(members)
         self.plans = tuple(m.plan or plan for m in members)
         self.epochs = max(p.epochs for p in self.plans)
+        self.classes = classes_of(targets) if any(p.order == "classes" for p in self.plans) else None
         sizes = np.array([len(m.train_rows) for m in members])
         self.batch = min(plan.batch_size, int(sizes.max()))
         self.rest = int(sizes[0]) % self.batch if coupled else 0
@@ -121,14 +151,12 @@ class Orders:
         rest = np.zeros((p, self.capacity, self.rest), np.int32)
         rates = np.ones((p, self.capacity, self.places), np.float32)
         rest_rate = np.ones((p, self.capacity), np.float32)
-        drawn: dict[tuple[int, bool, int], np.ndarray] = {}
+        drawn: dict[tuple[int, bool, str, int], np.ndarray] = {}
         for i, (member, plan) in enumerate(zip(self.members, self.plans, strict=True)):
             # Members that differ in their numbers alone see the same orders: draw them once.
-            key = (member.seed, plan.shuffle, id(member.train_rows))
+            key = (member.seed, plan.shuffle, plan.order, id(member.train_rows))
             if key not in drawn:
-                drawn[key] = epoch_orders(
-                    member.train_rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=plan.shuffle
-                )
+                drawn[key] = self._draw(member, plan, first, epochs)
             rows, steps = int(self.rows[i]), int(self.steps[i])
             order[i, :epochs, :rows], order[i, :epochs, rows:] = drawn[key][:, :rows], member.train_rows[0]
             rest[i, :epochs] = drawn[key][:, rows:]
@@ -144,6 +172,12 @@ class Orders:
             rest=rest,
             rest_rate=rest_rate,
         )
+
+    def _draw(self, member: Member, plan: Plan, first: int, epochs: int) -> np.ndarray:
+        rows = member.train_rows
+        if self.classes is not None and plan.order == "classes":
+            return alternating_orders(rows, self.classes[rows], seed=member.seed, first_epoch=first, epochs=epochs)
+        return epoch_orders(rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=plan.shuffle)
 
     def factors(self, member: int, steps: np.ndarray) -> np.ndarray:
         """Return the factors on one member's learning rate at these steps, counted from 0."""

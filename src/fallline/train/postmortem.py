@@ -52,7 +52,7 @@ def post_mortem(
     dead = np.flatnonzero(outcomes == DIVERGED)
     if not len(dead):
         return {}
-    orders = Orders(members, plan, population.task.coupled)
+    orders = Orders(members, plan, population.task.coupled, targets=data[1])
     step = jax.jit(partial(inspect_step, population.task))
     data = jax.tree.map(jnp.asarray, data)
     names = [v.path.removeprefix(f"{model.name}/") for v in model.trainable_variables]

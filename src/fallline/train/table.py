@@ -68,7 +68,7 @@ def _program(prepared: Prepared, problem: Problem, depth: Depth) -> TableProgram
         activity_l2=0.0,
         clip_norm=float(recipe.optimizer.clip_norm > 0),
     )
-    training = replace(recipe.training, epochs=1, batch_size=1, shuffle=True, class_weight="none")
+    training = replace(recipe.training, epochs=1, batch_size=1, shuffle=True, order="shuffled", class_weight="none")
     static = replace(Recipe(), network=recipe.network, optimizer=optimizer, training=training, stopping=recipe.stopping)
     return table_program(
         ProgramKey(
@@ -137,6 +137,7 @@ def train_problem(
         int(recipe.training.epochs),
         int(recipe.training.batch_size),
         shuffle=recipe.training.shuffle,
+        order=recipe.training.order,
         schedule=recipe.optimizer.schedule,
         warmup=recipe.optimizer.warmup,
         schedule_numbers=schedule_numbers(recipe.optimizer),

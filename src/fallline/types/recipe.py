@@ -349,10 +349,20 @@ class TrainingRecipe:
     """How long and in what portions the network sees the data."""
 
     epochs: int | Literal["auto"] = _entry("auto", "most passes over the training rows", low=1, auto=True)
-    batch_size: int | Literal["auto"] = _entry(
-        "auto", "examples per step; auto: all under a full-batch optimizer", low=1, auto=True
+    batch_size: int | Literal["auto", "all"] = _entry(
+        "auto",
+        "examples per step; 1: stochastic; all: every row at every step, as auto means under a full-batch optimizer",
+        low=1,
+        auto=True,
+        words=("all",),
     )
-    shuffle: bool = _entry(True, "new order of the examples in each epoch")
+    shuffle: bool = _entry(True, "new order of the examples in each epoch; false: as given")
+    order: str = _entry(
+        "shuffled",
+        "order of the examples, new in each epoch; classes: successive examples come from different classes, as far as "
+        "there are enough of the others",
+        choices=("shuffled", "classes"),
+    )
     loss: str = _entry(
         "auto",
         "auto: cross-entropy for labels, mse for quantities (maximum likelihood); hinge: labels as -1 and +1",
