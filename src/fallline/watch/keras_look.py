@@ -141,8 +141,8 @@ class KerasEyes:
         import keras
 
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        if not optimizer.built:
-            return None
+        if not optimizer.built or getattr(optimizer, "gradient_accumulation_steps", None):
+            return None  # not made yet, or a single step moves nothing
         variables = list(self.model.trainable_variables)
         tensors = [keras.ops.convert_to_tensor(g.astype(v.dtype)) for g, v in zip(gradients, variables, strict=True)]
         if keras.backend.backend() == "jax":
