@@ -103,7 +103,8 @@ def test_curves_have_our_names() -> None:
     assert inside_of(watch).epochs.tolist() == [0, 2, 4]
     facts = watch.run.facts
     assert (facts["planned_epochs"], facts["batch_size"], facts["n_train"], facts["n_validation"]) == (5, 16, 48, 16)
-    assert facts["kind"] == "binary"
+    assert facts["checked"]["problem_kind"] == "binary"
+    assert {"inputs-not-scaled", "learning-rate-too-high"} <= set(watch.diagnose().examined)
     assert fl.diagnose(watch) == watch.diagnose()
     assert "overfit" in watch.diagnose().examined
 

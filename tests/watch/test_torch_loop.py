@@ -291,6 +291,25 @@ def test_gradients_that_vanish_in_a_deep_sigmoid_network_are_seen() -> None:
     assert all(a < b for a, b in itertools.pairwise(weights))
 
 
+def test_planted_faults_are_named_and_a_healthy_loop_is_not() -> None:
+    def network(parts: list[Any], change: Callable[[Any], Any] = lambda model: None) -> Callable[[], Any]:
+        def make() -> Any:
+            model = nn.Sequential(nn.Linear(4, 16), *parts, nn.Linear(16, 1))
+            change(model)
+            return model
+
+        return make
+
+    deep = [part for _ in range(6) for part in (nn.Sigmoid(), nn.Linear(16, 16))]
+    dead = network([nn.ReLU(), nn.Linear(16, 16), nn.ReLU()], lambda model: nn.init.constant_(model[0].bias, -50.0))
+    wanted = {"dead-relu": dead, "vanishing-gradients": network([*deep, nn.Sigmoid()]), "": network([nn.ReLU()])}
+    for symptom, make in wanted.items():
+        watch, *_ = loop(make, epochs=12 if symptom else 30, data=rows(400))
+        warned = [finding.symptom for finding in watch.diagnose() if finding.severity != "note"]
+        assert warned[:1] == ([symptom] if symptom else [])
+        assert {"inputs-not-scaled", "learning-rate-too-high"} <= set(watch.diagnose().examined)
+
+
 # ------------------------------------------------------------------------------------------------------ mistakes
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import InputError, optional
+from fallline.rules import plain_checked, static_statistics
 from fallline.rules._from_curves import ALIASES, plain_name
-from fallline.rules._from_model import compiled_statistics, data_statistics, model_statistics
+from fallline.rules._from_model import compiled_statistics
 from fallline.types import Diagnosis, Run, Trace
-from fallline.watch.keras_look import KerasEyes
+from fallline.watch.keras_look import KerasEyes, nothing_random_drawn
 from fallline.watch.record import Record
 
 __all__ = ["WATCH_ROWS", "KerasWatch", "keras"]
@@ -107,7 +108,11 @@ class KerasWatch:
         fit = _frame_of_fit(self._model)  # type: ignore[attr-defined]
         x, y = self._given if self._given[0] is not None else (fit.get("x"), fit.get("y"))
         self._batch = self._watch_batch(x, y)
-        self._facts = _facts(self.model, fit)
+        try:
+            self._facts = _facts(self.model, fit)
+        except Exception as error:  # noqa: BLE001 - what is odd in the data is for fit to say; watching must not end it
+            self._facts = {}
+            self._record.could_not(f"model and data could not be checked: {type(error).__name__}: {error}")
         self._look()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -221,32 +226,35 @@ def _facts(model: Any, fit: Mapping[str, Any]) -> dict[str, Any]:
         found["parameters"] = int(model.count_params())
     stopping = [one for one in getattr(fit.get("callbacks"), "callbacks", ()) if hasattr(one, "restore_best_weights")]
     found["restored"] = any(one.restore_best_weights for one in stopping)
-    if isinstance(fit.get("batch_size"), int):
-        found["batch_size"] = fit["batch_size"]
     shape = getattr(fit.get("val_x"), "shape", None)
     if shape:
         found["n_validation"] = int(shape[0])
-    compiled = compiled_statistics(model)
-    if fit.get("class_weight") is None and fit.get("sample_weight") is None and "loss_name" in compiled:
-        found["loss"] = compiled["loss_name"]  # weighted, it has no reference to compare with
-    found["output"] = {name: value for name, value in _output(model_statistics(model)).items() if value is not None}
     x, y = fit.get("x"), fit.get("y")
-    if not (hasattr(x, "shape") and hasattr(y, "shape")):
-        return found
-    names = compiled.get("metric_names", [])
-    return found | _of_data(data_statistics(model, _plain(x), _plain(y), compiled.get("loss_name"), names))
+    if hasattr(x, "shape") and hasattr(y, "shape"):
+        found["batch_size"] = int(fit.get("batch_size") or 32)  # Keras' own
+        found["checked"] = _checked(model, _plain(x), _plain(y), fit, found["batch_size"])
+        found["n_train"] = len(_plain(x))
+    weighted = fit.get("class_weight") is not None or fit.get("sample_weight") is not None
+    loss = compiled_statistics(model).get("loss_name")
+    if loss is not None and not weighted:  # weighted, it has no reference to compare with
+        found["loss"] = loss
+    elif weighted:
+        found.get("checked", {}).pop("reference_loss", None)
+    return found
 
 
-def _output(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    return {"activation": statistics.get("output_activation"), "units": statistics.get("output_units")}
-
-
-def _of_data(seen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the statistics of inputs and targets as a run's facts: plain values, ready for JSON."""
-    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in seen.items()}
-    inputs = {
-        name: plain.pop(f"input_{name}") for name in ("mean", "sd", "min", "max", "names") if f"input_{name}" in plain
-    }
-    if "problem_kind" in plain:
-        plain["kind"] = plain.pop("problem_kind")
-    return plain | ({"input_statistics": inputs} if inputs else {})
+def _checked(model: Any, x: Any, y: Any, fit: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
+    """Return what the rules ask of model and data before the first step."""
+    held = (_plain(fit["val_x"]), _plain(fit["val_y"])) if hasattr(fit.get("val_x"), "shape") else None
+    with nothing_random_drawn(model):
+        return plain_checked(
+            static_statistics(
+                model,
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=fit.get("epochs"),
+                shuffle=bool(fit.get("shuffle", True)),
+                validation_data=held,
+            )
+        )

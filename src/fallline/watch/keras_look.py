@@ -28,7 +28,7 @@ from fallline.watch.statistics import (
     weight_statistics,
 )
 
-__all__ = ["KerasEyes"]
+__all__ = ["KerasEyes", "nothing_random_drawn"]
 
 # Equal parts of the watch batch whose gradients give the noise scale, and the rows each must have.
 PARTS = 4
@@ -57,7 +57,7 @@ class KerasEyes:
 
     def look(self, epoch: int) -> None:
         """Note the statistics of this moment under an epoch; what fails is noted as a reason."""
-        with _nothing_random_drawn(self.model):
+        with nothing_random_drawn(self.model):
             seen = self._attempt("the activations", self._activations) or {}
             gradients, parts = self._attempt("the gradients", self._gradients) or ([], [])
             after = (self._attempt("the size of a step", lambda: self._step(gradients)) if gradients else None) or []
@@ -260,7 +260,7 @@ def _no_grad() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _nothing_random_drawn(model: Any) -> Iterator[None]:
+def nothing_random_drawn(model: Any) -> Iterator[None]:
     """Put back the random states outside Keras, and the training flags of PyTorch's modules."""
     import keras
 

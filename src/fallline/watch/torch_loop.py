@@ -12,7 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from fallline.errors import InputError, optional
+from fallline.rules import plain_checked
 from fallline.rules._from_curves import ALIASES, plain_name
+from fallline.rules._statistics import input_statistics
 from fallline.types import Diagnosis, Run, Trace
 from fallline.watch.record import Layer, Record
 from fallline.watch.statistics import (
@@ -78,6 +80,8 @@ class TorchWatch:
         self._record, self._batch = Record(), _Batch()
         self._losses: list[Any] = []
         self._rate = float("nan")
+        self._first_rate = float(optimizer.param_groups[0]["lr"])
+        self._steps = 0
         self._due: int | None = 0  # the look whose gradient and step are still to come
         self._before: dict[str, np.ndarray] = {}  # the weights before the step of that look
         self._gradients: dict[str, np.ndarray] = {}
@@ -98,7 +102,8 @@ class TorchWatch:
     def run(self) -> Run:
         """The run so far, with its diagnosis. It holds no model: that is yours, and no Keras model."""
         count = sum(p.numel() for p in self.model.parameters() if not _unmade(p))
-        facts = {"name": type(self.model).__name__, "parameters": count, "seconds": time.perf_counter() - self._began}
+        facts: dict[str, Any] = {"name": type(self.model).__name__, "parameters": count}
+        facts |= {"seconds": time.perf_counter() - self._began, "checked": plain_checked(self._known())}
         return self._record.run(model=None, planned=self._planned, ended=self._ended, facts=facts)
 
     def diagnose(self) -> Diagnosis:
@@ -162,6 +167,23 @@ class TorchWatch:
             self._due = self._record.n_epochs
             self._look(self._due)
 
+    def _known(self) -> dict[str, Any]:
+        """Return what the rules ask of the optimizer and the inputs."""
+        found: dict[str, Any] = {
+            "optimizer_name": type(self.optimizer).__name__.lower(),
+            "first_rate": self._first_rate,
+        }
+        found["momentum"] = float(self.optimizer.param_groups[0].get("momentum") or 0.0)
+        if self._steps:
+            found["total_steps"] = self._steps
+        if self._batch.calls:
+            found["batch_size"] = self._batch.first_rows
+            _, args, _ = self._batch.whole(self._torch)
+            x = args[0] if args else None
+            if x is not None and getattr(x, "ndim", 0) == 2 and x.is_floating_point():
+                found |= input_statistics(array(x))
+        return found
+
     # ------------------------------------------------------------------------------------------------- the hooks
 
     def _require_open(self) -> None:
@@ -184,6 +206,7 @@ class TorchWatch:
 
     def _before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self._rate = float(optimizer.param_groups[0]["lr"])
+        self._steps += 1
         self._note_start()
         if self._due is None:
             return
@@ -309,6 +332,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        self.first_rows = 0
         self._module: Any = None
         self._rows = 0
 
@@ -322,6 +346,7 @@ class _Batch:
         tensors = [t for t in (*kept[0], *kept[1].values()) if hasattr(t, "shape") and len(t.shape)]
         self.calls.append(kept)
         self._rows += len(tensors[0]) if tensors else WATCH_ROWS
+        self.first_rows = self.first_rows or self._rows
 
     @property
     def full(self) -> bool:
