@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fallline import watch as watch
+    from fallline.data import folds as folds
     from fallline.data import make_problem as make_problem
     from fallline.data import read_table as read_table
     from fallline.diagnose import check as check
@@ -44,6 +45,7 @@ __all__ = [
     "default_recipe",
     "diagnose",
     "diagnose_training",
+    "folds",
     "load",
     "lsuv",
     "make_problem",
@@ -65,6 +67,7 @@ _HOMES = {
     "Run": "fallline.types:Run",
     "check": "fallline.diagnose:check",
     "default_recipe": "fallline.recipe:default",
+    "folds": "fallline.data:folds",
     "diagnose": "fallline.diagnose:diagnose",
     "diagnose_training": "fallline.train:diagnose_training",
     "load": "fallline.store:load_run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,13 @@ def show_outcome(screen: Screen, run: Run) -> None:
     if facts.get("best_epoch"):
         epochs += f"; the best epoch was {facts['best_epoch']}"
     fact(screen, "networks", f"{count}, {facts['parameters']:,} weights" if facts.get("parameters") else f"{count}")
+    spread = facts.get("seed_spread")
+    if isinstance(spread, Mapping) and isinstance(spread.get("sd"), (int, float)):
+        fact(
+            screen,
+            "spread",
+            f"validation loss {spread['mean']:.4g}, standard deviation {spread['sd']:.2g} over {spread['members']} networks",
+        )
     fact(screen, "epochs", epochs)
     if isinstance(facts.get("seconds"), (int, float)):
         fact(screen, "seconds", f"{facts['seconds']:.1f}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fallline.data.derived import as_pixels, flat_images, reconstruction_problem
+    from fallline.data.folds import folds
     from fallline.data.preparation import CategoryBlock, Preparation
     from fallline.data.problem import make_problem
     from fallline.data.read import read_table
@@ -19,6 +20,7 @@ __all__ = [
     "as_pixels",
     "flat_images",
     "fold_rows",
+    "folds",
     "make_problem",
     "read_table",
     "reconstruction_problem",
@@ -33,6 +35,7 @@ _HOMES = {
     "as_pixels": "derived",
     "flat_images": "derived",
     "fold_rows": "splits",
+    "folds": "folds",
     "make_problem": "problem",
     "read_table": "read",
     "reconstruction_problem": "derived",

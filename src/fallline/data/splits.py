@@ -19,6 +19,10 @@ from fallline.types import Problem, SplitRecipe
 
 __all__ = ["fold_rows", "split_rows"]
 
+# Combinations of labels with fewer rows are stratified together: with the usual five to ten folds they could not be
+# spread anyway.
+_COMMON = 5
+
 
 def split_rows(problem: Problem, split: SplitRecipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to train (and validate) on, and those kept untouched for the final score.
@@ -74,7 +78,7 @@ def fold_rows(
     if times is not None:
         return _time_folds(rows, times[rows], folds, split.time)
     if groups is not None:
-        return _group_folds(rows, groups[rows], folds, seed)
+        return _group_folds(rows, groups[rows], _strata(problem, rows, split), folds, seed)
     return _plain_folds(rows, _strata(problem, rows, split), folds, seed)
 
 
@@ -177,8 +181,10 @@ def _plain_folds(
     return [_with_rest(rows, free, train, held) for train, held in parts]
 
 
-def _group_folds(rows: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    from sklearn.model_selection import GroupKFold
+def _group_folds(
+    rows: np.ndarray, groups: np.ndarray, strata: np.ndarray | None, folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     n_groups = len(np.unique(groups))
     if n_groups < folds:
@@ -186,6 +192,13 @@ def _group_folds(rows: np.ndarray, groups: np.ndarray, folds: int, seed: int) ->
             f"{folds} folds were asked for, but the rows belong to only {n_groups} groups. Ask for at most "
             f"{n_groups} folds."
         )
+    if strata is not None and np.bincount(strata).max() >= folds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # as above: a class with fewer rows than folds
+            stratified = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, strata, groups)
+            pairs = _pairs(rows, stratified)
+        if all(len(train) and len(held) for train, held in pairs):  # it may leave a part without any group
+            return pairs
     return _pairs(rows, GroupKFold(folds, shuffle=True, random_state=seed).split(rows, groups=groups))
 
 
@@ -211,10 +224,24 @@ def _time_folds(rows: np.ndarray, times: np.ndarray, folds: int, name: str) -> l
 
 def _strata(problem: Problem, rows: np.ndarray, split: SplitRecipe) -> np.ndarray | None:
     """Return class indices (m,) of the rows, or None when they are not to be stratified."""
-    if not split.stratify or problem.kind not in ("binary", "multiclass"):
+    if not split.stratify or not problem.is_classification:
         return None
+    if problem.kind == "multilabel":
+        return _combinations(problem.y[rows])
     strata: np.ndarray = np.unique(problem.y[rows], return_inverse=True)[1]
     return strata
+
+
+def _combinations(labels: np.ndarray) -> np.ndarray:
+    """Return which combination of labels (n, k) each row has; rare ones count as one, so that none is kept back."""
+    found = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    counts = np.bincount(found)
+    common = counts >= _COMMON
+    if counts[~common].sum() == 1:  # a single row joins the largest, or it would be a class that only ever trains
+        common[:] = True
+        found = np.where(counts[found] == 1, int(counts.argmax()), found)
+    merged = np.where(common[found], found, len(counts))
+    return np.unique(merged, return_inverse=True)[1].reshape(-1)
 
 
 def _groups(problem: Problem, split: SplitRecipe) -> np.ndarray | None:
