@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fallline.estimator import Regressor as Regressor
     from fallline.network import builders as networks
     from fallline.network import lsuv as lsuv
+    from fallline.network import pretrain as pretrain
     from fallline.recipe import default as default_recipe
     from fallline.store import load_run as load
     from fallline.train import diagnose_training as diagnose_training
@@ -50,6 +51,7 @@ __all__ = [
     "lsuv",
     "make_problem",
     "networks",
+    "pretrain",
     "read_table",
     "train",
     "watch",
@@ -74,6 +76,7 @@ _HOMES = {
     "lsuv": "fallline.network:lsuv",
     "make_problem": "fallline.data:make_problem",
     "networks": "fallline.network:builders",
+    "pretrain": "fallline.network:pretrain",
     "read_table": "fallline.data:read_table",
     "train": "fallline.train:train",
     "watch": "fallline.watch:",

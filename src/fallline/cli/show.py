@@ -70,11 +70,8 @@ def show_outcome(screen: Screen, run: Run) -> None:
     fact(screen, "networks", f"{count}, {facts['parameters']:,} weights" if facts.get("parameters") else f"{count}")
     spread = facts.get("seed_spread")
     if isinstance(spread, Mapping) and isinstance(spread.get("sd"), (int, float)):
-        fact(
-            screen,
-            "spread",
-            f"validation loss {spread['mean']:.4g}, standard deviation {spread['sd']:.2g} over {spread['members']} networks",
-        )
+        around = f"{spread['mean']:.4g}, standard deviation {spread['sd']:.2g}"
+        fact(screen, "spread", f"validation loss {around} over {spread['members']} networks")
     fact(screen, "epochs", epochs)
     if isinstance(facts.get("seconds"), (int, float)):
         fact(screen, "seconds", f"{facts['seconds']:.1f}")

@@ -104,7 +104,7 @@ def lsuv(model: keras.Model, x: Any, *, seed: int = 0, rows: int = 2048) -> kera
 
 def _linear_output(model: keras.Model, layer: Any, x: np.ndarray) -> Any:
     """What comes out of a layer before its own activation, in evaluation mode."""
-    before = x if layer.input is model.inputs[0] else keras.Model(model.input, layer.input)(x, training=False)
+    before = x if layer.input is model.inputs[0] else keras.Model(model.inputs, layer.input)([x], training=False)
     own = getattr(layer, "activation", None)
     if own is None:
         return layer(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fallline.types import NetworkRecipe, Recipe
+from fallline.types import NetworkRecipe, PretrainingRecipe, Recipe
 
 __all__ = ["network_contradictions"]
 
@@ -16,6 +16,7 @@ _SMALLEST_IMAGE = 12
 def network_contradictions(recipe: Recipe) -> Iterator[str]:
     """Yield one sentence for each pair of entries about the network that cannot both be honoured."""
     yield from _kind(recipe)
+    yield from _pretraining(recipe)
     network = recipe.network
     if network.initializer_scale != 1.0 and network.initializer not in ("random_normal", "random_uniform"):
         yield (
@@ -84,6 +85,36 @@ def _kind(recipe: Recipe) -> Iterator[str]:
     if kind == "autoencoder" and network.hidden == ():
         yield "network.hidden = [] leaves an autoencoder no layer for its code. Use e.g. network.hidden = [64, 8]."
     yield from _groups_and_factors(recipe)
+
+
+# The numbers that only one kind of pre-training reads.
+_PRETRAINING_NUMBERS = {"silenced": "denoising", "contraction": "contractive", "gibbs_steps": "rbm"}
+
+
+def _pretraining(recipe: Recipe) -> Iterator[str]:
+    """What pre-training contradicts."""
+    chosen, network = recipe.pretraining, recipe.network
+    for number, reader in _PRETRAINING_NUMBERS.items():
+        value, usual = getattr(chosen, number), getattr(PretrainingRecipe, number)
+        if chosen.kind != reader and value != usual:
+            yield (
+                f'pretraining.{number} = {value:g} belongs to {reader}, but pretraining.kind = "{chosen.kind}". Use '
+                f'pretraining.kind = "{reader}", or {number} = {usual:g}.'
+            )
+    if chosen.kind == "none":
+        return
+    if network.kind in ("rbf", "lenet5"):
+        yield (
+            f'pretraining.kind = "{chosen.kind}" goes through dense hidden layers, but network.kind = '
+            f'"{network.kind}". Use network.kind = "mlp", or pretraining.kind = "none".'
+        )
+    if network.hidden == ():
+        yield "pretraining trains hidden layers, but network.hidden = [] has none. Use pretraining.kind = \"none\"."
+    if chosen.kind == "rbm" and network.activation != "sigmoid":
+        yield (
+            f'pretraining.kind = "rbm" makes units that answer by a sigmoid, but network.activation = '
+            f'"{network.activation}". Use network.activation = "sigmoid".'
+        )
 
 
 def _groups_and_factors(recipe: Recipe) -> Iterator[str]:

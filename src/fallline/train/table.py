@@ -20,6 +20,7 @@ from fallline.train.loop import Checkpoint, Fitted, OnProgress, fit_population
 from fallline.train.orders import Member, Plan
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import Prepared, prepare
+from fallline.train.pretrained import pretrained
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
 from fallline.train.trace import in_units, trace_of
 from fallline.types import (
@@ -29,6 +30,7 @@ from fallline.types import (
     OptimizerRecipe,
     Outcome,
     Problem,
+    ProblemKind,
     Progress,
     Recipe,
     Run,
@@ -84,10 +86,15 @@ def _program(prepared: Prepared, problem: Problem, depth: Depth) -> TableProgram
     )
 
 
-def _begin(program: TableProgram, prepared: Prepared) -> tuple[Any, Any, Any]:
+def _begin(program: TableProgram, prepared: Prepared, kind: ProblemKind) -> tuple[Any, Any, Any]:
     """Initial weights and optimizer state, members in the leading axis."""
     members, network = prepared.members, program.network
     drawn = [network.initial(m.seed, prepared.features[m.train_rows] if network.needs_data else None) for m in members]
+    if prepared.recipe.pretraining.kind != "none":
+        drawn = [
+            (pretrained(network, prepared, kind, m, trainable, fixed), fixed)
+            for m, (trainable, fixed) in zip(members, drawn, strict=True)
+        ]
     params = [np.stack(values) for values in zip(*(d[0] for d in drawn), strict=True)]
     aux = [np.stack(values) for values in zip(*(d[1] for d in drawn), strict=True)]
     return params, aux, begin_optimizer(program.optimizer, params, [m.seed for m in members])
@@ -143,7 +150,7 @@ def train_problem(
         schedule_numbers=schedule_numbers(recipe.optimizer),
     )
     data = (prepared.features, prepared.targets, prepared.weight)
-    params, *others = _begin(program, prepared)
+    params, *others = _begin(program, prepared, problem.kind)
     fitted = fit_population(
         program.population,
         prepared.members,
