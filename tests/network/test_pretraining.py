@@ -85,7 +85,7 @@ def test_a_machine_trained_by_cd_makes_its_rows_likely() -> None:
 
 
 def test_gaussian_units_learn_where_the_numbers_lie() -> None:
-    rows = RNG.normal(size=(400, 3)).astype(np.float32) + [2.0, -1.0, 0.5]
+    rows = RNG.normal([2.0, -1.0, 0.5], size=(400, 3)).astype(np.float32)
     start = Machine(np.zeros((3, 2)), np.zeros(3), np.zeros(2))
     trained = train_rbm(start, rows, epochs=60, rate=0.05, batch=50, steps=1, gaussian=True, seed=0)
     hidden = 1 / (1 + np.exp(-(rows @ trained.weights + trained.hidden)))
@@ -104,7 +104,7 @@ def test_the_contraction_is_the_norm_of_the_jacobian(name: str) -> None:
 def test_a_linear_layer_of_two_units_finds_the_plane_of_its_inputs() -> None:
     x = (RNG.normal(size=(300, 2)) @ RNG.normal(size=(2, 5))).astype(np.float32)
     kernel = (RNG.normal(size=(5, 2)) * 0.3).astype(np.float32)
-    settings = PretrainingRecipe("autoencoder", epochs=200, learning_rate=0.01)
+    settings = PretrainingRecipe("autoencoder", layer_epochs=200, layer_rate=0.01)
     found, _ = pretrain_layer(x, kernel, np.zeros(2, np.float32), lambda z: z, settings, seed=0, first=True)
     axes = np.linalg.svd(x, full_matrices=False)[2][:2].T
     span = np.linalg.qr(found)[0]
@@ -120,7 +120,7 @@ def test_a_penalty_on_the_jacobian_contracts() -> None:
     kernel = (RNG.normal(size=(6, 4)) * 0.4).astype(np.float32)
     norms = {}
     for strength in (0.0, 5.0):
-        settings = PretrainingRecipe("contractive", epochs=60, learning_rate=0.01, contraction=strength)
+        settings = PretrainingRecipe("contractive", layer_epochs=60, layer_rate=0.01, contraction=strength)
         w, c = pretrain_layer(x, kernel, np.zeros(4, np.float32), jax.nn.sigmoid, settings, seed=0, first=True)
         norms[strength] = float(contraction(jnp.asarray(w), x @ w + c, jax.nn.sigmoid).mean())
     assert norms[5.0] < 0.5 * norms[0.0]
@@ -131,7 +131,7 @@ def test_every_kind_trains_the_hidden_layers_of_a_table(kind: str) -> None:
     x = np.random.default_rng(0).normal(size=(80, 4))
     base = ["network.hidden=[6,5]", "activation=sigmoid", "ensemble.members=2", "split.folds=2", "training.epochs=2",
             "dropout=0"]  # fmt: skip
-    chosen = [f"pretraining.kind={kind}", "pretraining.epochs=3"]
+    chosen = [f"pretraining.method={kind}", "pretraining.layer_epochs=3"]
     runs = [
         fl.train(override(default(), [*base, *more]), x, np.where(x[:, 0] > 0, "a", "b"), verbose=0)
         for more in ([], chosen, chosen)
@@ -174,10 +174,10 @@ def test_supervised_layers_already_tell_the_classes_apart() -> None:
 
 def test_what_pre_training_cannot_do_is_said() -> None:
     with pytest.raises(RecipeError) as caught:
-        override(default(), ["pretraining.kind=rbm", "silenced=0.5", "network.hidden=[]", "activation=relu"])
+        override(default(), ["pretraining.method=rbm", "silenced=0.5", "network.hidden=[]", "activation=relu"])
     assert len(caught.value.mistakes) == 3
     with pytest.raises(RecipeError, match="dense hidden layers"):
-        override(default(), ["pretraining.kind=denoising", "network.kind=rbf"])
+        override(default(), ["pretraining.method=denoising", "network.kind=rbf"])
     model = fl.networks.mlp(3, 1)
     for keywords, says in (
         ({"kind": "rbn"}, "Did you mean 'rbm'"),

@@ -78,21 +78,21 @@ def pretrain_layer(
         first: the inputs are the network's own: numbers, where an rbm's deeper layers see probabilities.
         targets: (y, width of the output, loss of rows) for ``supervised``.
     """
-    if settings.kind == "rbm":
+    if settings.method == "rbm":
         start = Machine(kernel, x.mean(axis=0) if first else np.zeros(len(kernel), np.float32), bias)
         machine = train_rbm(
             start,
             x,
-            epochs=settings.epochs,
-            rate=settings.learning_rate,
-            batch=settings.batch_size,
+            epochs=settings.layer_epochs,
+            rate=settings.layer_rate,
+            batch=settings.layer_batch,
             steps=settings.gibbs_steps,
             gaussian=first,
             seed=seed,
         )
         return np.asarray(machine.weights), np.asarray(machine.hidden)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 4]))
-    if settings.kind == "supervised":
+    if settings.method == "supervised":
         assert targets is not None
         y, width, cost = targets
         behind = (rng.standard_normal((kernel.shape[1], width)) / np.sqrt(kernel.shape[1])).astype(np.float32)
@@ -104,11 +104,11 @@ def pretrain_layer(
 
     def loss(params: Tree, rows: jax.Array, wanted: jax.Array, key: jax.Array) -> jax.Array:
         (w, c), (v, d) = params
-        if settings.kind == "denoising":
+        if settings.method == "denoising":
             rows = jnp.where(jax.random.uniform(key, rows.shape) < settings.silenced, 0.0, rows)
         z = rows @ w + c
         value = jnp.mean(cost(activation(z) @ v + d, wanted))
-        if settings.kind == "contractive":
+        if settings.method == "contractive":
             value = value + settings.contraction * jnp.mean(contraction(w, z, activation))
         return value
 
@@ -116,8 +116,8 @@ def pretrain_layer(
     (kernel, bias), _ = params
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
         raise InputError(
-            f"Pre-training ({settings.kind}) diverged at the learning rate {settings.learning_rate:g}. Lower "
-            "pretraining.learning_rate, or scale the inputs."
+            f"Pre-training ({settings.method}) diverged at the learning rate {settings.layer_rate:g}. Lower "
+            "pretraining.layer_rate, or scale the inputs."
         )
     return kernel, bias
 
@@ -130,8 +130,8 @@ def _descended(
     params: Tree, loss: Callable[..., jax.Array], data: Tree, settings: PretrainingRecipe, rng: np.random.Generator
 ) -> Tree:
     """Return the parameters after Adam's steps."""
-    batch = min(settings.batch_size, len(data[0]))
-    optimizer = optax.adam(settings.learning_rate)
+    batch = min(settings.layer_batch, len(data[0]))
+    optimizer = optax.adam(settings.layer_rate)
 
     @jax.jit
     def epoch(carry: Tree, rows: jax.Array, key: jax.Array) -> Tree:
@@ -147,7 +147,7 @@ def _descended(
     x, y = (jnp.asarray(part) for part in data)
     params = jax.tree.map(jnp.asarray, params)
     carry = (params, optimizer.init(params))
-    for _ in range(settings.epochs):
+    for _ in range(settings.layer_epochs):
         order = rng.permutation(len(x))[: len(x) // batch * batch].reshape(-1, batch)
         carry = epoch(carry, order, jax.random.key(int(rng.integers(2**31))))
     found: Tree = jax.tree.map(np.asarray, carry[0])

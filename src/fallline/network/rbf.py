@@ -34,8 +34,8 @@ def centres_and_widths(x: np.ndarray, units: int, seed: int) -> tuple[np.ndarray
         InputError: more centres than different rows.
 
     >>> centres, widths = centres_and_widths(np.array([[0.0], [0.2], [5.0], [5.2], [10.0], [10.2]]), 3, 0)
-    >>> np.sort(centres[:, 0]).round(1).tolist(), np.sort(widths).round(1).tolist()
-    ([0.1, 5.1, 10.1], [5.0, 7.5, 7.5])
+    >>> [f"{c:.1f}" for c in np.sort(centres[:, 0])], [f"{w:.1f}" for w in np.sort(widths)]
+    (['0.1', '5.1', '10.1'], ['5.0', '7.5', '7.5'])
     """
     from sklearn.cluster import KMeans
 

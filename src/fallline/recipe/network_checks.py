@@ -96,23 +96,23 @@ def _pretraining(recipe: Recipe) -> Iterator[str]:
     chosen, network = recipe.pretraining, recipe.network
     for number, reader in _PRETRAINING_NUMBERS.items():
         value, usual = getattr(chosen, number), getattr(PretrainingRecipe, number)
-        if chosen.kind != reader and value != usual:
+        if chosen.method != reader and value != usual:
             yield (
-                f'pretraining.{number} = {value:g} belongs to {reader}, but pretraining.kind = "{chosen.kind}". Use '
-                f'pretraining.kind = "{reader}", or {number} = {usual:g}.'
+                f'pretraining.{number} = {value:g} belongs to {reader}, but pretraining.method = "{chosen.method}". '
+                f'Use pretraining.method = "{reader}", or {number} = {usual:g}.'
             )
-    if chosen.kind == "none":
+    if chosen.method == "none":
         return
     if network.kind in ("rbf", "lenet5"):
         yield (
-            f'pretraining.kind = "{chosen.kind}" goes through dense hidden layers, but network.kind = '
-            f'"{network.kind}". Use network.kind = "mlp", or pretraining.kind = "none".'
+            f'pretraining.method = "{chosen.method}" goes through dense hidden layers, but network.kind = '
+            f'"{network.kind}". Use network.kind = "mlp", or pretraining.method = "none".'
         )
     if network.hidden == ():
-        yield "pretraining trains hidden layers, but network.hidden = [] has none. Use pretraining.kind = \"none\"."
-    if chosen.kind == "rbm" and network.activation != "sigmoid":
+        yield "pretraining trains hidden layers, but network.hidden = [] has none. Use pretraining.method = \"none\"."
+    if chosen.method == "rbm" and network.activation != "sigmoid":
         yield (
-            f'pretraining.kind = "rbm" makes units that answer by a sigmoid, but network.activation = '
+            f'pretraining.method = "rbm" makes units that answer by a sigmoid, but network.activation = '
             f'"{network.activation}". Use network.activation = "sigmoid".'
         )
 

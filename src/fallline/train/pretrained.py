@@ -10,8 +10,8 @@ import numpy as np
 from fallline.network import MemberNetwork
 from fallline.network.activations import activation
 from fallline.network.pretraining import pretrain_layer
-from fallline.train.loop import Member
 from fallline.train.losses import row_losses
+from fallline.train.orders import Member
 from fallline.train.prepared import Prepared
 from fallline.types import ProblemKind
 
@@ -40,7 +40,7 @@ def pretrained(
     x = prepared.features[member.train_rows]
     settings = recipe.pretraining
     supervised = None
-    if settings.kind == "supervised":
+    if settings.method == "supervised":
         unit: dict[str, Any] = {"output": recipe.network.output, "target_values": recipe.training.target_values}
         loss = row_losses(kind, recipe.training.loss, **unit)
         supervised = (prepared.targets[member.train_rows], network.outputs, loss)

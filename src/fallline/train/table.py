@@ -90,7 +90,7 @@ def _begin(program: TableProgram, prepared: Prepared, kind: ProblemKind) -> tupl
     """Initial weights and optimizer state, members in the leading axis."""
     members, network = prepared.members, program.network
     drawn = [network.initial(m.seed, prepared.features[m.train_rows] if network.needs_data else None) for m in members]
-    if prepared.recipe.pretraining.kind != "none":
+    if prepared.recipe.pretraining.method != "none":
         drawn = [
             (pretrained(network, prepared, kind, m, trainable, fixed), fixed)
             for m, (trainable, fixed) in zip(members, drawn, strict=True)
