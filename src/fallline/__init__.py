@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fallline.recipe import default as default_recipe
     from fallline.store import load_run as load
     from fallline.train import diagnose_training as diagnose_training
+    from fallline.train import check_gradients as check_gradients
     from fallline.train import train as train
     from fallline.types import Diagnosis as Diagnosis
     from fallline.types import Finding as Finding
@@ -43,6 +44,7 @@ __all__ = [
     "Run",
     "__version__",
     "check",
+    "check_gradients",
     "default_recipe",
     "diagnose",
     "diagnose_training",
@@ -68,6 +70,7 @@ _HOMES = {
     "Regressor": "fallline.estimator:Regressor",
     "Run": "fallline.types:Run",
     "check": "fallline.diagnose:check",
+    "check_gradients": "fallline.train:check_gradients",
     "default_recipe": "fallline.recipe:default",
     "folds": "fallline.data:folds",
     "diagnose": "fallline.diagnose:diagnose",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.train.keras_model import _guess_loss
+from fallline.train.keras_model import guess_loss
 from fallline.train.keras_support import couples_rows
 from fallline.train.keras_task import keras_task
 
@@ -151,7 +151,7 @@ def test_the_loss_of_a_model_that_was_not_compiled(build: Any) -> None:
             continue
         keras.utils.set_random_seed(0)
         x = np.tile(X, (5, 1))
-        loss, metrics = _guess_loss(build(units, activation), x, np.tile(y, (5, *[1] * (y.ndim - 1))))
+        loss, metrics = guess_loss(build(units, activation), x, np.tile(y, (5, *[1] * (y.ndim - 1))))
         assert type(loss).__name__ == expected, (units, activation)
         assert [m.name for m in metrics] == ([] if expected == "MeanSquaredError" else ["accuracy"])
         if expected.startswith("Sparse"):

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fallline.train.api import train
     from fallline.train.diagnosed import diagnose_training
+    from fallline.train.gradients import check_gradients
     from fallline.train.prediction import predict, predict_proba
     from fallline.train.table import train_problem
 
-__all__ = ["diagnose_training", "predict", "predict_proba", "train", "train_problem"]
+__all__ = [
+    "check_gradients",
+    "diagnose_training",
+    "predict",
+    "predict_proba",
+    "train",
+    "train_problem",
+]
 
 # Looked up when used: importing this package alone starts neither JAX nor Keras.
 _HOMES = {
+    "check_gradients": "gradients",
     "diagnose_training": "diagnosed",
     "predict": "prediction",
     "predict_proba": "prediction",

@@ -30,7 +30,7 @@ from fallline.train.prepared import REDUCING_NUMBERS, average_after
 from fallline.train.trace import make_trace
 from fallline.types import FULL_BATCH, REDUCING, OptimizerRecipe, Outcome, Recipe, Run
 
-__all__ = ["train_keras"]
+__all__ = ["build", "guess_loss", "row_weights", "train_keras"]
 
 Tree = Any
 _MOST_TARGETS = 10_000_000  # looked at after training: a tenth of a second and some 200 MB
@@ -78,7 +78,7 @@ def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
     return ("sigmoid" if bounded and len(values) >= _LOOKED_AT // 4 else "linear"), width
 
 
-def _guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
+def guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
     """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1), with its accuracy."""
     activation, width = _output_activation(model, x)
     index = y.dtype.kind in "iu" and width > 1 and (y.ndim == 1 or y.shape[-1] == 1)
@@ -105,7 +105,7 @@ def _compiled(model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None) -> ke
         raise InputError(
             "A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...])."
         )
-    loss, metrics = _guess_loss(model, x, y)
+    loss, metrics = guess_loss(model, x, y)
     rate = recipe.optimizer.learning_rate if recipe is not None and recipe.optimizer.learning_rate != "auto" else 1e-3
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=metrics)
     return model
@@ -200,13 +200,13 @@ def train_keras(
     recipe = recipes.check(recipe) if recipe is not None else None
     x, y = as_arrays(x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
-    weight = _row_weights(sample_weight, n, "sample_weight")
+    weight = row_weights(sample_weight, n, "sample_weight")
     (x, y, weight), validation, weighted = _validation((x, y, weight), validation_data, validation_split)
     if class_weight is not None:  # as under Keras' fit, the validation rows keep their own weights
         weight = weight * class_weights(y, class_weight)
     weighted = weighted or sample_weight is not None or class_weight is not None
     n = len(weight)
-    _build(model, x)
+    build(model, x)
     model = _compiled(model, x, y, recipe)
     rows = _rows_a_step(recipe, batch_size, n)
     settings = _settings(recipe, epochs, rows, shuffle, early_stopping, validation is not None)
@@ -256,7 +256,8 @@ def train_keras(
     return run.with_(diagnosis=diagnose(run))
 
 
-def _row_weights(given: Any, n: int, name: str) -> np.ndarray:
+def row_weights(given: Any, n: int, name: str) -> np.ndarray:
+    """Return (n,) weights, ones where none are given; InputError for a wrong number of them, or negative ones."""
     if given is None:
         return np.ones(n, np.float32)
     weight = as_arrays(given, name)
@@ -274,7 +275,7 @@ def _validation(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None
             raise InputError("validation_data takes (x, y) or (x, y, sample_weight).")
         vx, vy = as_arrays(given[0], "validation x"), as_arrays(given[1], "validation y")
         m = rows_of((vx, vy), "validation_data")
-        weight = _row_weights(given[2] if len(given) == 3 else None, m, "validation sample_weight")
+        weight = row_weights(given[2] if len(given) == 3 else None, m, "validation sample_weight")
         x, y, _ = data
         for name, mine, theirs in (("x", x, vx), ("y", y, vy)):
             shapes = [keras.tree.map_structure(lambda a: ("rows", *np.shape(a)[1:]), tree) for tree in (mine, theirs)]
@@ -288,7 +289,7 @@ def _validation(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None
     return data, None, False
 
 
-def _build(model: keras.Model, x: Tree) -> None:
+def build(model: keras.Model, x: Tree) -> None:
     """Build a model whose input shape is only known from the data."""
     if not model.built or not model.variables:
         model(keras.tree.map_structure(lambda a: a[:1], x), training=False)

@@ -8,6 +8,7 @@ importing this module stays free and the rooms below never depend on those above
 from __future__ import annotations
 
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
+from fallline.types.gradients import GradientCheck, TensorCheck
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.objective import Evaluations, Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
@@ -49,6 +50,7 @@ __all__ = [
     "Evaluations",
     "Family",
     "Finding",
+    "GradientCheck",
     "HeldOut",
     "Inside",
     "NetworkRecipe",
@@ -67,6 +69,7 @@ __all__ = [
     "SplitRecipe",
     "StoppingRecipe",
     "Summary",
+    "TensorCheck",
     "Trace",
     "TrainingRecipe",
 ]

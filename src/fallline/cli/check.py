@@ -1,0 +1,93 @@
+"""``fallline check``: what can be examined before a model is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fallline.errors import DataError, FalllineError, InputError, nearest
+
+__all__ = ["command"]
+
+# Every evaluation takes all rows, and a derivative is as wrong for a few as for many.
+_ROWS = 32
+
+
+@click.command("check")
+@click.argument("model")
+@click.argument("data")
+@click.option("-t", "--target", default="y", show_default=True, metavar="NAME", help="The array or column to predict.")
+@click.option("--gradients", is_flag=True, help="Compare backpropagation with central differences, in float64.")
+@click.option("--loss", metavar="NAME", help="A Keras loss.  [default: the model's own, or what fits its output]")
+@click.option("--training", is_flag=True, help="Check the model as it is while training.")
+@click.option("--entries", type=int, default=10, show_default=True, help="Entries of each tensor; 0: all.")
+@click.option("--tolerance", type=float, default=1e-6, show_default=True, help="The largest error that passes.")
+@click.option("--rows", type=int, default=_ROWS, show_default=True, help="Rows of the data that are used.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    model: str, data: str, target: str, gradients: bool, loss: str | None, training: bool, entries: int,
+    tolerance: float, rows: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Check the derivatives of a Keras MODEL (.keras) on DATA (.npz, or a table of numbers).
+
+    \u0008
+    fallline check --gradients model.keras data.npz
+    fallline check --gradients model.keras data.csv -t price --training
+
+    The exit code is 1 when a tensor's derivatives are wrong.
+    """
+    if not gradients:
+        raise InputError("Nothing is asked for: --gradients checks the derivatives of the model.")
+    if rows < 1 or entries < 0:
+        raise InputError(f"--rows {rows} --entries {entries}: it takes at least 1 row, and entries of 0 (all) or more.")
+    from fallline.train import check_gradients
+
+    x, y = _arrays(data, target, rows)
+    found = check_gradients(
+        _model(model), x, y, loss=loss, training=training, entries=entries or None, tolerance=tolerance
+    )
+    click.echo(json.dumps(found.to_dict()) if as_json else str(found))
+    if not found:
+        raise SystemExit(1)
+
+
+def _model(path: str) -> Any:
+    import keras
+
+    if not Path(path).is_file():
+        raise InputError(f"There is no model {path}; give a file that model.save('name.keras') wrote.")
+    try:
+        return keras.saving.load_model(path)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise InputError(f"{path} cannot be loaded as a Keras model: {str(error).splitlines()[0]}") from error
+
+
+def _arrays(path: str, target: str, rows: int) -> tuple[Any, Any]:
+    """Return (x, y): of the arrays beside the target one is x itself, and several are a dict by their names."""
+    if Path(path).suffix.lower() != ".npz":
+        from fallline.data import read_table
+
+        frame = read_table(path).iloc[:rows]
+        if target not in frame.columns:
+            raise InputError(f"{path} has no column {target!r}.{nearest(target, map(str, frame.columns))}")
+        try:
+            return frame.drop(columns=target).to_numpy("float32"), frame[[target]].to_numpy("float32")
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{path} holds more than numbers ({error}); a Keras model takes numbers.") from error
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as opened:
+            arrays = {name: opened[name][:rows] for name in opened.files}
+    except FalllineError:
+        raise
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path} cannot be read as arrays: {error}") from error
+    if target not in arrays or len(arrays) < 2:
+        names = ", ".join(arrays)
+        raise InputError(f"{path} holds {names}; it takes {target!r} and at least one more.{nearest(target, arrays)}")
+    y = arrays.pop(target)
+    return (next(iter(arrays.values())) if len(arrays) == 1 else arrays), y
