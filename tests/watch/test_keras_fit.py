@@ -95,6 +95,22 @@ def test_other_backends_see_the_same(backend: str) -> None:
     assert theirs == json.loads(json.dumps(ours))
 
 
+def test_fallline_itself_sees_the_same_before_the_first_step() -> None:
+    x, y = program.rows()
+    theirs = inside_of(watched(program.plain(), fl.watch.keras(), epochs=1))
+    ours = fl.train(program.plain(), x, y, epochs=1, batch_size=16, watch=1, verbose=0).trace.inside
+    assert ours is not None
+    assert (ours.layers, ours.kinds, ours.activations, ours.output) == (
+        theirs.layers,
+        theirs.kinds,
+        theirs.activations,
+        theirs.output,
+    )
+    for mine, other in ((ours.values, theirs.values), (ours.network, theirs.network)):
+        for name in other:
+            np.testing.assert_allclose(mine[name][0, 0], other[name][0, 0], rtol=2e-3, atol=1e-6, err_msg=name)
+
+
 def test_curves_have_our_names() -> None:
     watch = fl.watch.keras(every=2)
     watched(program.plain(), watch, validation_split=0.25, epochs=5)

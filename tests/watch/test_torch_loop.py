@@ -293,6 +293,7 @@ def test_gradients_that_vanish_in_a_deep_sigmoid_network_are_seen() -> None:
     assert all(a < b for a, b in itertools.pairwise(weights))
 
 
+@pytest.mark.slow
 def test_planted_faults_are_named_and_a_healthy_loop_is_not() -> None:
     def network(parts: list[Any], change: Callable[[Any], Any] = lambda model: None) -> Callable[[], Any]:
         def make() -> Any:
