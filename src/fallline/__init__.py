@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fallline.store import load_run as load
     from fallline.train import diagnose_training as diagnose_training
     from fallline.train import check_gradients as check_gradients
+    from fallline.train import find_learning_rate as find_learning_rate
     from fallline.train import train as train
     from fallline.types import Diagnosis as Diagnosis
     from fallline.types import Finding as Finding
@@ -49,6 +50,7 @@ __all__ = [
     "diagnose",
     "diagnose_training",
     "folds",
+    "find_learning_rate",
     "load",
     "lsuv",
     "make_problem",
@@ -75,6 +77,7 @@ _HOMES = {
     "folds": "fallline.data:folds",
     "diagnose": "fallline.diagnose:diagnose",
     "diagnose_training": "fallline.train:diagnose_training",
+    "find_learning_rate": "fallline.train:find_learning_rate",
     "load": "fallline.store:load_run",
     "lsuv": "fallline.network:lsuv",
     "make_problem": "fallline.data:make_problem",

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from fallline.cli import group
-from fallline.errors import InputError
+from fallline.errors import FalllineError
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def test_the_derivatives_of_a_saved_model_are_checked(files: tuple[str, str]) ->
     ("change", "message"),
     [
         (lambda m, d: [m, d], "Nothing is asked for"),
-        (lambda m, d: ["--gradients", d, d], "cannot be loaded as a Keras model"),
-        (lambda m, d: ["--gradients", "none.keras", d], "There is no model none.keras"),
+        (lambda m, d: ["--gradients", d, d], "only .keras files are loaded"),
+        (lambda m, d: ["--gradients", "none.keras", d], "There is no file none.keras"),
         (lambda m, d: ["--gradients", m, d, "-t", "z"], "it takes 'z' and at least one more"),
         (lambda m, d: ["--gradients", m, d, "--rows", "0"], "at least 1 row"),
     ],
 )
 def test_mistakes_are_told(files: tuple[str, str], change: object, message: str) -> None:
     done = CliRunner().invoke(group, ["check", *change(*files)])  # type: ignore[operator]
-    assert isinstance(done.exception, InputError)
+    assert isinstance(done.exception, FalllineError)
     assert message in str(done.exception)

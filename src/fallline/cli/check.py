@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fallline.errors import DataError, FalllineError, InputError, nearest
+from fallline.errors import DataError, InputError, nearest
 
 __all__ = ["command"]
 
@@ -21,7 +21,7 @@ _ROWS = 32
 @click.argument("data")
 @click.option("-t", "--target", default="y", show_default=True, metavar="NAME", help="The array or column to predict.")
 @click.option("--gradients", is_flag=True, help="Compare backpropagation with central differences, in float64.")
-@click.option("--loss", metavar="NAME", help="A Keras loss.  [default: the model's own, or what fits its output]")
+@click.option("--loss", metavar="NAME", help="A Keras loss.  [default: what fits its output]")
 @click.option("--training", is_flag=True, help="Check the model as it is while training.")
 @click.option("--entries", type=int, default=10, show_default=True, help="Entries of each tensor; 0: all.")
 @click.option("--tolerance", type=float, default=1e-6, show_default=True, help="The largest error that passes.")
@@ -43,26 +43,16 @@ def command(
         raise InputError("Nothing is asked for: --gradients checks the derivatives of the model.")
     if rows < 1 or entries < 0:
         raise InputError(f"--rows {rows} --entries {entries}: it takes at least 1 row, and entries of 0 (all) or more.")
+    from fallline.store import load_model
     from fallline.train import check_gradients
 
     x, y = _arrays(data, target, rows)
     found = check_gradients(
-        _model(model), x, y, loss=loss, training=training, entries=entries or None, tolerance=tolerance
+        load_model(model), x, y, loss=loss, training=training, entries=entries or None, tolerance=tolerance
     )
     click.echo(json.dumps(found.to_dict()) if as_json else str(found))
     if not found:
         raise SystemExit(1)
-
-
-def _model(path: str) -> Any:
-    import keras
-
-    if not Path(path).is_file():
-        raise InputError(f"There is no model {path}; give a file that model.save('name.keras') wrote.")
-    try:
-        return keras.saving.load_model(path)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise InputError(f"{path} cannot be loaded as a Keras model: {str(error).splitlines()[0]}") from error
 
 
 def _arrays(path: str, target: str, rows: int) -> tuple[Any, Any]:
@@ -82,8 +72,6 @@ def _arrays(path: str, target: str, rows: int) -> tuple[Any, Any]:
     try:
         with np.load(path, allow_pickle=False) as opened:
             arrays = {name: opened[name][:rows] for name in opened.files}
-    except FalllineError:
-        raise
     except (OSError, ValueError, IndexError) as error:
         raise DataError(f"{path} cannot be read as arrays: {error}") from error
     if target not in arrays or len(arrays) < 2:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fallline.train.api import train
     from fallline.train.diagnosed import diagnose_training
+    from fallline.train.find_rate import find_learning_rate
     from fallline.train.gradients import check_gradients
     from fallline.train.prediction import predict, predict_proba
     from fallline.train.table import train_problem
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_gradients",
     "diagnose_training",
+    "find_learning_rate",
     "predict",
     "predict_proba",
     "train",
@@ -24,6 +26,7 @@ __all__ = [
 _HOMES = {
     "check_gradients": "gradients",
     "diagnose_training": "diagnosed",
+    "find_learning_rate": "find_rate",
     "predict": "prediction",
     "predict_proba": "prediction",
     "train": "api",

@@ -10,10 +10,11 @@ from fallline import recipe as recipes
 from fallline.errors import InputError
 from fallline.types import Problem, Progress, Recipe, Run
 
-__all__ = ["progress_printer", "train"]
+__all__ = ["is_keras_model", "make_recipe_problem", "progress_printer", "train"]
 
 
-def _is_keras_model(value: Any) -> bool:
+def is_keras_model(value: Any) -> bool:
+    """Return whether it is a Keras model, of whatever class."""
     # By name, so that a table can be trained without importing Keras first.
     return any(c.__module__.partition(".")[0] == "keras" and c.__name__ == "Model" for c in type(value).__mro__)
 
@@ -86,7 +87,7 @@ def train(
     ('completed', 5)
     """
     progress = on_progress or progress_printer(verbose)
-    if _is_keras_model(what):
+    if is_keras_model(what):
         if x is None or y is None:
             raise InputError("A Keras model is trained on x and y: fl.train(model, x, y).")
         if target is not None or kind is not None:
@@ -126,7 +127,7 @@ def train(
     chosen, x = _images(chosen, x)
     if chosen.network.kind == "autoencoder" and y is None and target is None and not isinstance(x, Problem):
         return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress, watch=watch)
-    return train_problem(_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress, watch=watch)
+    return train_problem(make_recipe_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress, watch=watch)
 
 
 def _images(recipe: Recipe, x: Any) -> tuple[Recipe, Any]:
@@ -199,7 +200,8 @@ def _recipe(
     return replace(what, training=training, stopping=stopping, seed=what.seed if seed is None else seed)
 
 
-def _problem(x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any) -> Problem:
+def make_recipe_problem(x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any) -> Problem:
+    """Return the problem that a recipe is trained on: as it is, of a file, a frame or arrays."""
     from pathlib import Path
 
     from fallline.data import make_problem, read_table

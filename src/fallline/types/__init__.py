@@ -12,6 +12,7 @@ from fallline.types.gradients import GradientCheck, TensorCheck
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.objective import Evaluations, Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
+from fallline.types.rates import RateSweep
 from fallline.types.recipe import (
     FULL_BATCH,
     GRADIENT_FREE,
@@ -62,6 +63,7 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "Progress",
+    "RateSweep",
     "Recipe",
     "Run",
     "Score",
