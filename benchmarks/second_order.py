@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def begin(problem: str, seed: int) -> list[np.ndarray]:
     """Glorot-uniform kernels and zero biases."""
     sizes = {"line": (1, 1), "sine": (1, 8, 1)}[problem]
     rng, weights = np.random.default_rng(seed), []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         limit = np.sqrt(6 / (fan_in + fan_out))
         weights += [rng.uniform(-limit, limit, (fan_in, fan_out)), np.zeros(fan_out)]
     return [w.astype(np.float32) for w in weights]
@@ -86,7 +87,8 @@ def interval(values: Any) -> dict[str, Any]:
     logs = np.log(np.maximum(np.asarray(values, float), 1e-30))
     means = np.random.default_rng(0).choice(logs, (2000, len(logs))).mean(axis=1)
     low, high = np.exp(np.quantile(means, [0.025, 0.975]))
-    return {"mean": float(np.exp(logs.mean())), "low": float(low), "high": float(high), "values": list(map(float, values))}
+    values = [float(value) for value in values]
+    return {"mean": float(np.exp(logs.mean())), "low": float(low), "high": float(high), "values": values}
 
 
 def compare(problem: str) -> dict[str, Any]:

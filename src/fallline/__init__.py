@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from fallline.network import pretrain as pretrain
     from fallline.recipe import default as default_recipe
     from fallline.store import load_run as load
-    from fallline.train import diagnose_training as diagnose_training
     from fallline.train import check_gradients as check_gradients
+    from fallline.train import diagnose_training as diagnose_training
     from fallline.train import find_learning_rate as find_learning_rate
     from fallline.train import train as train
     from fallline.types import Diagnosis as Diagnosis
@@ -49,8 +49,8 @@ __all__ = [
     "default_recipe",
     "diagnose",
     "diagnose_training",
-    "folds",
     "find_learning_rate",
+    "folds",
     "load",
     "lsuv",
     "make_problem",

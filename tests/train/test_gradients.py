@@ -149,7 +149,10 @@ def test_a_compiled_loss_weights_and_classes_of_the_users_own() -> None:
     class Own(keras.Model):
         def __init__(self, units: int = 2) -> None:
             super().__init__()
-            self.hidden, self.out = L.Dense(units, "tanh"), L.Dense(1)
+            self.units, self.hidden, self.out = units, L.Dense(units, "tanh"), L.Dense(1)
+
+        def get_config(self) -> Any:
+            return {"units": self.units}
 
         def call(self, x: Any) -> Any:
             return self.out(self.hidden(x))
@@ -185,7 +188,7 @@ def test_what_cannot_be_checked_is_told() -> None:
 
     with pytest.raises(InputError, match=r"cannot be copied.*no config.*get_config"):
         check_gradients(Closed([L.Dense(1)]), TABLE, ONE, loss="mse")
-    single = dense(L.Lambda(lambda x: keras.ops.cast(keras.ops.cast(x, "float32") ** 2, x.dtype)))
+    single = dense(L.Dense(2), L.Lambda(lambda x: keras.ops.cast(keras.ops.cast(x, "float32") ** 2, x.dtype)))
     with pytest.raises(InputError, match=r"computes in float32.*compute_dtype"):
         check_gradients(single, TABLE, ONE, loss="mse")
     with pytest.raises(InputError, match="no trainable weights"):

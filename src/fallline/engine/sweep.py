@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from fallline.engine.member import Task, train_step
 
@@ -14,9 +15,7 @@ __all__ = ["sweep"]
 Tree = Any
 
 
-def sweep(
-    task: Task, numbers: Tree, data: Tree, start: Tree, orders: jax.Array, valid: jax.Array, rates: jax.Array
-) -> jax.Array:
+def sweep(task: Task, numbers: Tree, data: Tree, start: Tree, orders: jax.Array, rates: jax.Array) -> jax.Array:
     """Return the loss before each step, (p, s).
 
     Args:
@@ -25,7 +24,6 @@ def sweep(
         data: (x, y, weight) with n rows, shared.
         start: (params, aux, optimizer state) of p members.
         orders: (p, s, b) int32, rows of each step.
-        valid: (b,) float32, 0 for padding.
         rates: (s,) factors on the learning rate.
     """
 
@@ -34,8 +32,7 @@ def sweep(
 
         def step(carry: Tree, now: Tree) -> tuple[Tree, jax.Array]:
             rows, rate = now
-            carry, (loss, _) = train_step(task, numbers, data, carry, rows, valid, rate)
-            return carry, loss
+            return train_step(task, numbers, data, carry, rows, jnp.asarray(rows.shape[0], jnp.int32), rate)
 
         losses: jax.Array = jax.lax.scan(step, start, (order, rates))[1]
         return losses

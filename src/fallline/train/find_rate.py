@@ -87,10 +87,8 @@ def find_learning_rate(
     n = len(data[2])
     orders = np.stack([_order(n, min(batch, n), steps, seed + i) for i in range(seeds)])
     numbers = {**numbers, "learning_rate": np.ones(seeds, np.float32)}
-    losses = sweep(
-        task, numbers, jax.tree.map(jnp.asarray, data), start, jnp.asarray(orders),
-        jnp.ones(orders.shape[-1]), jnp.asarray(rates, jnp.float32),
-    )  # fmt: skip
+    data, factors = jax.tree.map(jnp.asarray, data), jnp.asarray(rates, jnp.float32)
+    losses = sweep(task, numbers, data, start, jnp.asarray(orders), factors)
     curves = np.stack([smooth(np.asarray(one, np.float64)) for one in losses])
     if not np.isfinite(curves[:, : _SKIPPED_FIRST + 2]).all():
         raise InputError(

@@ -46,6 +46,12 @@ def _doubled(config: Any) -> Any:
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy" and config["config"]["name"] in _SINGLE:
             return {**config, "config": {**config["config"], "name": "float64"}}
+        function = config.get("function")
+        if isinstance(function, dict) and function.get("class_name") == "__lambda__":
+            # Bytes of code would have lost the names around them; the function itself is among the own objects.
+            name = _lambda_name(config["name"])
+            by_name = {"class_name": "function", "config": name, "module": "builtins", "registered_name": name}
+            config = {**config, "function": by_name}
         return {
             key: "float64" if key == "dtype" and isinstance(value, str) and value in _SINGLE else _doubled(value)
             for key, value in config.items()
@@ -56,6 +62,10 @@ def _doubled(config: Any) -> Any:
     return config
 
 
+def _lambda_name(layer: str) -> str:
+    return f"fallline_lambda_{layer}"
+
+
 def _own_objects(model: keras.Model) -> dict[str, Any]:
     """Classes and functions that the model's layers are made of, by name: a user's need not be registered."""
     found: dict[str, Any] = {}
@@ -64,6 +74,8 @@ def _own_objects(model: keras.Model) -> dict[str, Any]:
             named = thing if callable(thing) and hasattr(thing, "__name__") else type(thing)
             if not str(getattr(named, "__module__", "")).startswith(("keras.", "builtins")):
                 found[named.__name__] = named
+        if isinstance(layer, keras.layers.Lambda):
+            found[_lambda_name(layer.name)] = layer.function
     return found
 
 
@@ -78,11 +90,9 @@ def double_copy(model: keras.Model, x: Tree, loss: Any) -> keras.Model:
     Raises:
         InputError: the model does not say how it is made.
     """
-    from keras.src.saving.serialization_lib import SafeModeScope
-
     try:
-        with keras.utils.custom_object_scope(_own_objects(model)), SafeModeScope(False):
-            made = _from_config(type(model), _doubled(model.get_config()))
+        with keras.utils.custom_object_scope(_own_objects(model)):
+            made = _from_config(model, _doubled(model.get_config()))
             if not made.built or len(made.variables) != len(model.variables):
                 made(x, training=False)
     except (TypeError, ValueError, NotImplementedError, AttributeError) as error:
@@ -106,7 +116,8 @@ def double_copy(model: keras.Model, x: Tree, loss: Any) -> keras.Model:
     return made
 
 
-def _from_config(kind: type[keras.Model], config: dict[str, Any]) -> keras.Model:
+def _from_config(model: keras.Model, config: dict[str, Any]) -> keras.Model:
+    kind = type(model)
     try:
         return kind.from_config(config)
     except TypeError:
