@@ -127,7 +127,8 @@ def train(
     chosen, x = _images(chosen, x)
     if chosen.network.kind == "autoencoder" and y is None and target is None and not isinstance(x, Problem):
         return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress, watch=watch)
-    return train_problem(make_recipe_problem(x, y, target, kind, sample_weight), chosen, on_progress=progress, watch=watch)
+    problem = make_recipe_problem(x, y, target, kind, sample_weight)
+    return train_problem(problem, chosen, on_progress=progress, watch=watch)
 
 
 def _images(recipe: Recipe, x: Any) -> tuple[Recipe, Any]:

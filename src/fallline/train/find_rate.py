@@ -169,7 +169,7 @@ def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: i
     _require_rate("adamw" if what.optimizer.name == "auto" else what.optimizer.name)
     alone = replace(what, ensemble=replace(what.ensemble, members=seeds), split=replace(what.split, folds=1), seed=seed)
     prepared = prepare(problem, alone)
-    program = _program(prepared, problem, "none")
+    program = _program(prepared, problem, "")
     chosen = prepared.members[0].train_rows
     if len(chosen) > rows:
         chosen = np.random.default_rng([seed, 4]).choice(chosen, rows, replace=False)
