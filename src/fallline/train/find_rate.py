@@ -176,7 +176,7 @@ def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: i
     data = (prepared.features[chosen], prepared.targets[chosen], prepared.weight[chosen])
     numbers = {key: np.full(seeds, value, np.float32) for key, value in prepared.members[0].numbers.items()}
     size = int(batch or prepared.recipe.training.batch_size)
-    start = jax.tree.map(jnp.asarray, _begin(program, prepared))
+    start = jax.tree.map(jnp.asarray, _begin(program, prepared, problem.kind))
     return str(prepared.recipe.optimizer.name), program.population.task, start, numbers, data, size
 
 
