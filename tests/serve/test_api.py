@@ -351,3 +351,19 @@ def test_many_listeners_do_not_stop_the_page(page: Page) -> None:
     assert answers == [200] * 10
     for stream in streams:
         stream.close()
+
+
+def test_the_last_epochs_are_examined_even_where_none_follow(page: Page) -> None:
+    folder, writer = under_way(page.root)
+    losses = 1 / np.arange(1, 31) ** 0.5
+    validation = np.concatenate([losses[:8], losses[8] + 0.03 * np.arange(22)])
+    writer.append(Progress(5, 60, curves={"loss": tuple(losses[:5]), "val_loss": tuple(validation[:5])}))
+    events = page.events("/api/runs/live/events")
+    assert next(events)[1]["findings"] == []
+    writer.append(Progress(30, 60, curves={"loss": tuple(losses[5:]), "val_loss": tuple(validation[5:])}))
+    found: list[str] = []
+    while not found:
+        found = [finding["symptom"] for finding in next(events)[1]["findings"]]
+    assert found == ["overfit"]
+    events.close()
+    folder.close()

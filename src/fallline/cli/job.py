@@ -276,14 +276,18 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
         folder.save_checkpoint(arrays, meta)
 
     live = LiveWriter(folder.path, go_on=job.resume)
+    pending: list[Progress] = []
     if not folder.replaces:
         begin()
     state = folder.load_checkpoint() if job.resume else None
     with TrainingProgress(screen, stop) as progress:
 
         def watched(event: Progress) -> bool:
-            if not folder.replaces:  # the older run is still the one that stands there
-                live.append(event)
+            pending.append(event)
+            if not folder.replaces:  # else the older run is still the one that stands there
+                for one in pending:
+                    live.append(one)
+                pending.clear()
             return progress(event)
 
         run = train_problem(problem, job.recipe, on_progress=watched, checkpoint=checkpoint, resume=state)

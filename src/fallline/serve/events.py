@@ -26,6 +26,7 @@ __all__ = ["list_events", "run_events", "stream"]
 _PAUSE = 0.5
 # Proxies and browsers give up on a silent connection; a dead one is noticed when something is sent.
 _HEARTBEAT = 15.0
+_FINDINGS_PAUSE = 2.0
 
 Event = tuple[str, Any]
 # Looks once, and returns what is new since it last looked.
@@ -85,7 +86,7 @@ def run_events(path: Path, jobs: Jobs) -> Look:
     live: Live | None = None
     inode, offset = 0, -1
     findings: list[Finding] = []
-    look_again = 0.0
+    asked, look_again = -1, 0.0
     before: tuple[Any, ...] | None = None
     stamped, entry = stamp(path), run_entry(path)
     while True:
@@ -103,18 +104,19 @@ def run_events(path: Path, jobs: Jobs) -> Look:
             events.append(("changed", {"exists": path.is_dir()}))
         before = now
         if curves[0] != inode:
-            live, inode, offset = None, curves[0], -1
+            live, inode, offset, asked = None, curves[0], -1, -1
         if curves[0]:
             try:
                 live = read_live(path, live)
             except (FalllineError, OSError):
                 live = None
-            if live is not None and live.offset != offset:
+            asking = live is not None and live.offset != asked and time.monotonic() >= look_again
+            if live is not None and (asking or live.offset != offset):
                 offset = live.offset
-                if time.monotonic() >= look_again:
-                    began = time.monotonic()
+                if asking:
+                    began, asked = time.monotonic(), offset
                     findings = live_findings(live)
                     # Of very long curves the rules take their time; the page and the training need the machine, too.
-                    look_again = time.monotonic() + max(2.0, 20 * (time.monotonic() - began))
+                    look_again = time.monotonic() + max(_FINDINGS_PAUSE, 20 * (time.monotonic() - began))
                 events.append(("live", live_view(path, live, findings)))
         yield events

@@ -46,10 +46,10 @@ _HEADERS = {
 # answer is a page of ours, which goes on by itself.
 _OPENED = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">'
-    '<title>fallline</title><p><a href="/">Go on to the runs</a></p></html>'
+    '<link rel="icon" href="data:,"><title>fallline</title><p><a href="/">Go on to the runs</a></p></html>'
 )
 _CLOSED = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>fallline</title>'
+    '<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>fallline</title>'
     "<h1>This page is closed</h1><p>Open the link that <code>fallline serve</code> shows in its terminal. Each link "
     "works once; after it was used, the terminal shows the next one.</p></html>"
 )

@@ -106,7 +106,8 @@ export class Chart {
     const width = this.width || 400, narrow = width < 520;
     const named = spec.series.filter((s) => !s.quiet);
     const labels = named.length > 1 || named.some((s) => LABEL[s.look]);
-    const right = spec.legend ? 16 : labels ? (narrow ? 82 : 128) : 16;
+    const said = named.map((s) => `${s.label} ${this.show(s.y.findLast((v) => v !== null))}`.length);
+    const right = spec.legend ? 16 : labels ? (narrow ? 82 : Math.max(128, 20 + 7 * Math.max(...said))) : 16;
     const height = Math.round(Math.min(340, Math.max(220, width * 0.42)));
     const top = spec.marks?.length ? 44 : 16;
     const ends = spec.series.flatMap((s) => s.x);
@@ -114,24 +115,26 @@ export class Chart {
     const first = ends.includes(0) ? 0 : 1;
     const log = spec.log;
     const loud = spec.series.filter((s) => !s.quiet);
-    const x = this.x = last === first ? scale(first - 0.5, first + 0.5, 52, width - right) : scale(first, last, 52, width - right);
-    const y = this.y = scale(...range(loud.length ? loud : spec.series, log, spec.zero), height - 40, top, log);
+    const lows = range(loud.length ? loud : spec.series, log, spec.zero);
+    const left = this.left = Math.max(52, 14 + 6.4 * Math.max(0, ...scale(...lows, 1, 0, log).ticks(5).map((t) => this.tick(t).length)));
+    const x = this.x = last === first ? scale(first - 0.5, first + 0.5, left, width - right) : scale(first, last, left, width - right);
+    const y = this.y = scale(...lows, height - 40, top, log);
     this.last = last; this.first = first;
     const marks = [];
     for (const tick of y.ticks(5)) {
-      marks.push(svg("line", { class: "grid", x1: 52, x2: width - right, y1: y(tick), y2: y(tick) }),
-        svg("text", { class: "tick", x: 44, y: y(tick) + 4, "text-anchor": "end" }, this.tick(tick)));
+      marks.push(svg("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }),
+        svg("text", { class: "tick", x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, this.tick(tick)));
     }
     const base = height - 40;
-    marks.push(svg("line", { class: "base", x1: 52, x2: width - right, y1: base, y2: base }));
+    marks.push(svg("line", { class: "base", x1: left, x2: width - right, y1: base, y2: base }));
     for (const tick of x.ticks(narrow ? 4 : 7).filter((t) => Number.isInteger(t) && t >= first)) {
       marks.push(svg("line", { class: "base", x1: x(tick), x2: x(tick), y1: base, y2: base + 4 }),
         svg("text", { class: "tick", x: x(tick), y: base + 18, "text-anchor": "middle" }, number(tick)));
     }
-    marks.push(svg("text", { class: "axis", x: (52 + width - right) / 2, y: base + 35, "text-anchor": "middle" }, "epoch"));
+    marks.push(svg("text", { class: "axis", x: (left + width - right) / 2, y: base + 35, "text-anchor": "middle" }, "epoch"));
     if (spec.lost) {
-      const left = Math.min(x(spec.lost), width - right - 6);
-      marks.push(svg("rect", { class: "lost", x: left, y: top, width: width - right - left, height: base - top }));
+      const from = Math.min(x(spec.lost), width - right - 6);
+      marks.push(svg("rect", { class: "lost", x: from, y: top, width: width - right - from, height: base - top }));
     }
     for (const s of spec.series) {
       const d = band(x, y, s, log);
@@ -150,7 +153,7 @@ export class Chart {
     picture.addEventListener("pointermove", (event) => {
       const box = picture.getBoundingClientRect();
       const share = (event.clientX - box.left) * (width / box.width);
-      this.point(first + Math.round(((share - 52) / (width - right - 52)) * (last - first)), base, top);
+      this.point(first + Math.round(((share - left) / (width - right - left)) * (last - first)), base, top);
     });
     picture.addEventListener("pointerleave", () => this.point(null, base, top));
     picture.addEventListener("blur", () => { this.readout.setAttribute("aria-live", "off"); this.point(null, base, top); });
@@ -189,7 +192,7 @@ export class Chart {
   }
 
   marks(marks, top, base, edge) {
-    const places = spread(marks.map((m) => this.x(m.epoch)), 24, 52, edge);
+    const places = spread(marks.map((m) => this.x(m.epoch)), 24, this.left, edge);
     return marks.flatMap((m, k) => [
       svg("path", { class: `mark ${m.level}`, d: `M${places[k]} ${top - 10}L${this.x(m.epoch)} ${top}V${base}` }),
       svg("circle", { class: `disc ${m.level}`, cx: places[k], cy: top - 20, r: 10 }),

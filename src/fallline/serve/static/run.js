@@ -9,7 +9,7 @@ const name = decodeURIComponent(location.pathname.split("/")[2]);
 const OUTCOMES = { completed: "all epochs were run", stopped_early: "stopped when the validation loss no longer fell", diverged: "the loss stopped being a finite number", interrupted: "stopped from outside" };
 const WHO = { model: "this network", dummy: "no inputs", linear: "linear model" };
 const ROWS = { test: "untouched rows", out_of_fold: "rows, each predicted by networks that did not train on it", validation: "validation rows" };
-const PHASES = { prepare: "preparing the table", compile: "compiling", train: "training", score: "scoring", save: "saving" };
+const PHASES = { prepare: "preparing the table", compile: "compiling", train: "at work", score: "scoring", save: "saving" };
 
 const parts = Object.fromEntries(["tiles", "actions", "trouble", "findings", "curves", "inside", "scores", "recipe", "facts", "fork"].map((key) => [key, el("div", { class: `part part-${key}` })]));
 const charts = new Map();
