@@ -36,10 +36,12 @@ def _values(entry: Entry) -> st.SearchStrategy[Any]:
     elif entry.type == "ints":
         found = st.lists(st.integers(1, 4096), max_size=4).map(tuple)
     elif entry.type == "floats":
-        found = st.lists(st.floats(0, 1e6), max_size=4).map(tuple)
+        high = 1e6 if entry.high is None else entry.high
+        found = st.lists(st.floats(low, high, exclude_min=entry.above is not None), max_size=4).map(tuple)
     else:
         found = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-    return st.one_of(st.just("auto"), found) if entry.auto else found
+    words = (*(("auto",) if entry.auto else ()), *entry.words)
+    return st.one_of(st.sampled_from(words), found) if words else found
 
 
 _ENTRIES = st.fixed_dictionaries({}, optional={name: _values(entry) for name, entry in entries().items()})

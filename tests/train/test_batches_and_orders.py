@@ -104,3 +104,64 @@ def test_contradictions() -> None:
         resolve(recipe("training.order=classes"), kind="regression", n_rows=50, n_features=2, n_outputs=1)
     with pytest.raises(RecipeError, match='of at least 1, or "auto" or "all"'):
         recipe("batch_size=al")
+
+
+GROWING = Plan(epochs=8, batch_size=3, schedule="linear", doublings=(0.25, 0.5))
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_a_batch_grows_at_its_shares_and_drops_no_row(coupled: bool) -> None:
+    members = [Member(seed, np.arange(10), np.arange(3)) for seed in (1, 2)]
+    orders = Orders(members, GROWING, coupled)
+    done, rates, sizes = 0, [], []
+    while done < 8:
+        epochs = orders.until(done)
+        schedule = orders.chunk(done, epochs)
+        sizes += [schedule.order.shape[-1]] * epochs
+        for epoch in range(epochs):
+            seen = np.concatenate([schedule.order[1, epoch].ravel()[: schedule.rows[1]], schedule.rest[1, epoch]])
+            assert sorted(seen.tolist()) == list(range(10))
+            rates += schedule.rates[1, epoch, : -(-int(schedule.rows[1]) // sizes[-1])].tolist()
+            rates += [schedule.rest_rate[1, epoch]] if schedule.rest.shape[-1] else []
+        done += epochs
+    assert sizes == [3, 3, 6, 6, 10, 10, 10, 10]
+    total = 2 * 4 + 2 * 2 + 4 * 1
+    assert orders.steps_before(0, 8) == len(rates) == total
+    assert [orders.steps_before(0, epoch) for epoch in (0, 1, 2, 3, 4, 5)] == [0, 4, 8, 10, 12, 13]
+    np.testing.assert_allclose(rates, 1 - np.arange(total) / total, rtol=1e-5)  # one schedule through all phases
+
+
+def test_phases_begin_one_after_another_and_members_can_be_taken() -> None:
+    members = [Member(seed, np.arange(first, first + 10), np.arange(3)) for seed, first in ((1, 0), (2, 50))]
+    orders = Orders(members, Plan(epochs=3, batch_size=2, doublings=(0.01, 0.02)), False)
+    assert orders.starts == (0, 1, 2)
+    part = orders.take(np.array([1]))
+    for epoch in range(3):
+        np.testing.assert_array_equal(part.chunk(epoch, 1).order[0], orders.chunk(epoch, 1).order[1])
+        assert part.at(epoch).whole is part
+
+
+def test_a_growing_batch_trains_and_is_what_its_steps_say() -> None:
+    x, y = line()
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(loss="mse")
+    made = recipe("batch_size=2", "batch_doublings=[0.5]", "shuffle=false")
+    run = fl.train(model, x, y, recipe=made, epochs=2, early_stopping=False, verbose=0)
+    w, b = 1.0, 0.0
+    for rows in (x[:2], x[2:4], x[4:6], x[6:], x[:4], x[4:]):
+        error = (w - 3) * rows + b - 1
+        w, b = w - 0.2 * float((error * rows).mean()), b - 0.2 * float(error.mean())
+    np.testing.assert_allclose([float(v.ravel()[0]) for v in model.get_weights()], [w, b], rtol=1e-4)
+    assert run.facts["evaluations"]["gradients"] == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["batch_doublings=[0.5,0.2]"], "must rise"),
+        (["batch_size=all", "batch_doublings=[0.5]"], "holds all rows already"),
+    ],
+)
+def test_contradictions_of_growth(changes: list[str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe(*changes)

@@ -236,6 +236,7 @@ def _training(recipe: Recipe) -> Iterator[str]:
             f"training.label_smoothing = {training.label_smoothing:g} moves probability between classes, but "
             f'training.loss = "{training.loss}" compares quantities. Use label_smoothing = 0 or loss = "cross_entropy".'
         )
+    yield from _growth(recipe)
     if training.order == "classes" and not training.shuffle:
         yield (
             'training.order = "classes" draws a new order in each epoch, but training.shuffle = false keeps the given '
@@ -248,6 +249,17 @@ def _training(recipe: Recipe) -> Iterator[str]:
         yield (
             f"optimizer.reduce_patience = {waits} never lowers the rate: the training stops at stopping.patience = "
             f"{patient}. Use a smaller reduce_patience or a larger patience."
+        )
+
+
+def _growth(recipe: Recipe) -> Iterator[str]:
+    shares = recipe.training.batch_doublings
+    if list(shares) != sorted(set(shares)):
+        yield f"training.batch_doublings = {shown(shares)} must rise: give each share once, the smallest first."
+    if shares and (recipe.training.batch_size == "all" or recipe.optimizer.name in FULL_BATCH):
+        yield (
+            f"training.batch_doublings = {shown(shares)} grows a batch that holds all rows already. Give a batch_size, "
+            "or batch_doublings = []."
         )
 
 

@@ -19,7 +19,6 @@ def evaluations(optimizer: Optimizer | None, fitted: Fitted) -> list[dict[str, i
         fitted: the members after training; a diverged one is counted up to its last finite epoch.
     """
     if optimizer is None or optimizer.evaluated is None:
-        steps = np.asarray(fitted.state.epoch) * fitted.steps
-        return [{"losses": 0, "gradients": int(n), "products": 0} for n in steps]
+        return [{"losses": 0, "gradients": int(n), "products": 0} for n in fitted.steps_done]
     counts = jax.tree.map(np.asarray, optimizer.evaluated(fitted.state.optimizer))
     return [{key: int(values[i]) for key, values in counts._asdict().items()} for i in range(len(counts.gradients))]

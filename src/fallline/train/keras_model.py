@@ -54,6 +54,7 @@ class Settings:
     shuffle: bool
     stopping: Stopping
     order: str = "shuffled"
+    doublings: tuple[float, ...] = ()
     schedule: str = "constant"
     warmup: float = 0.0
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
@@ -228,6 +229,7 @@ def train_keras(
         settings.batch_size,
         shuffle=settings.shuffle,
         order=settings.order,
+        doublings=settings.doublings,
         schedule=settings.schedule,
         warmup=settings.warmup,
         schedule_numbers=settings.schedule_numbers,
@@ -313,6 +315,7 @@ def _settings(
         batch_size=_positive("batch_size", batch_size, _BATCH),
         shuffle=bool(shuffle) and (training is None or training.shuffle),
         order="shuffled" if training is None else training.order,
+        doublings=() if training is None else training.batch_doublings,
         stopping=with_schedule(_stopping(early_stopping, validated), optimizer.schedule),
         schedule=optimizer.schedule if optimizer.schedule != "auto" else "constant",
         warmup=optimizer.warmup,

@@ -61,7 +61,8 @@ class Fitted:
         seconds: training time without compilation.
         compile_seconds: time to build or load the program.
         interrupted: a stop was asked for before the end.
-        steps: (p,) steps per epoch.
+        steps: (p,) steps per epoch, at the beginning where the batch size grows.
+        steps_done: (p,) steps that each member has done.
         used: the weights at the end as they are evaluated and handed out, leaves (p, ...).
         factors: (p, epochs run) factor on the learning rate at the last step of each epoch; NaN where something lowers
             a member's own and the member had ended.
@@ -74,6 +75,7 @@ class Fitted:
     compile_seconds: float
     interrupted: bool
     steps: np.ndarray
+    steps_done: np.ndarray
     used: Tree
     factors: np.ndarray
 
@@ -239,7 +241,7 @@ class _Session:
         running = self.running(state)
         try:
             while running.any():
-                size = max(1, min(size, self.orders.capacity, self.orders.epochs - self.done))
+                size = max(1, min(size, self.orders.until(self.done)))
                 start = time.perf_counter()
                 with _interrupt_held_back():
                     state, seen = self.dispatch(state, size)
@@ -349,7 +351,8 @@ def fit_population(
     final = session.gather(placed)
     orders, seen, watched = session.orders, session.seen[:, : session.done], 1 + 2 * session.q
     last = np.arange(1, session.done + 1)
-    factors = np.stack([orders.factors(i, last * steps - 1) for i, steps in enumerate(orders.steps)])
+    ends = [[orders.steps_before(i, epoch) - 1 for epoch in last.tolist()] for i in range(len(members))]
+    factors = np.stack([orders.factors(i, np.array(end, np.int64)) for i, end in enumerate(ends)])
     if population.stopping.reduces:
         factors = factors * seen[..., watched]
     return Fitted(
@@ -360,6 +363,7 @@ def fit_population(
         compiled,
         session.interrupted,
         orders.steps,
+        np.array([orders.steps_before(i, int(n)) for i, n in enumerate(final.epoch)]),
         used_weights(population.task, final),
         factors,
     )

@@ -24,7 +24,8 @@ class Plan:
 
     Args:
         epochs: most epochs.
-        batch_size: rows per step.
+        batch_size: rows per step, at the beginning.
+        doublings: shares of the training at which it doubles, rising; the same for all members of a population.
         shuffle: new order in each epoch.
         order: ``shuffled``, or ``classes``: successive examples from different classes.
         schedule: name of the learning-rate schedule.
@@ -41,6 +42,7 @@ class Plan:
     warmup: float = 0.0
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
     eval_batch: int = 8192
+    doublings: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,31 +112,54 @@ def classes_of(targets: object) -> np.ndarray:
 class Orders:
     """Makes the schedule of each chunk: orders of examples and rates.
 
+    A batch size that grows is a row of phases, each with orders of its own: arrays of another shape, which the program
+    is compiled for when a phase begins. A chunk never crosses from one into the next.
+
     Args:
         members: p members.
         plan: of the members that have none of their own.
         coupled: batches must not be padded.
         places: of the population that they train in, at least p; the length of a chunk depends on it.
         targets: (n,) or (n, k), of all rows; their classes are needed where a plan alternates between them.
+        whole: the orders of the whole training, for those of one phase.
+        phase: its number, from 0: so often has the batch size doubled.
     """
 
     def __init__(
-        self, members: Sequence[Member], plan: Plan, coupled: bool, places: int = 0, targets: object = None
+        self,
+        members: Sequence[Member],
+        plan: Plan,
+        coupled: bool,
+        places: int = 0,
+        targets: object = None,
+        *,
+        whole: Orders | None = None,
+        phase: int = 0,
     ) -> None:
         self.members = tuple(members)
         self.plans = tuple(m.plan or plan for m in members)
         self.epochs = max(p.epochs for p in self.plans)
         self.classes = classes_of(targets) if any(p.order == "classes" for p in self.plans) else None
         sizes = np.array([len(m.train_rows) for m in members])
-        self.batch = min(plan.batch_size, int(sizes.max()))
+        self.batch = min(plan.batch_size << phase, int(sizes.max()))
         self.rest = int(sizes[0]) % self.batch if coupled else 0
         assert self.rest == 0 or (sizes == sizes[0]).all(), "members whose batches must not be padded are of one size"
         self.rows = sizes - self.rest
         self.full = -(-self.rows // self.batch)  # (p,) steps without the rest
         self.steps = self.full + bool(self.rest)
         self.places = bucket(int(self.full.max()))
-        whole = max(places, len(members)) * self.places * self.batch
-        self.capacity = int(min(bucket(self.epochs), max(1, _ORDER_BUDGET // whole)))
+        room = max(places, len(members)) * self.places * self.batch
+        self.capacity = int(min(bucket(self.epochs), max(1, _ORDER_BUDGET // room)))
+        self.whole: Orders = whole or self
+        self.phases: tuple[Orders, ...] = (self,)
+        self.starts: tuple[int, ...] = (0,)
+        if plan.doublings and whole is None:
+            grown = range(1, 1 + len(plan.doublings))
+            others = (Orders(members, plan, coupled, places, targets, whole=self, phase=k) for k in grown)
+            self.phases = (self, *others)
+            # The first epoch is never empty, and no two phases begin together.
+            begun = [max(k, round(share * plan.epochs)) for k, share in enumerate(plan.doublings, start=1)]
+            self.starts = (0, *begun)
 
     def take(self, chosen: np.ndarray) -> Orders:
         """Return the same for some of the members, in arrays of the same shapes."""
@@ -142,10 +167,32 @@ class Orders:
         other.members = tuple(self.members[i] for i in chosen)
         other.plans = tuple(self.plans[i] for i in chosen)
         other.rows, other.full, other.steps = self.rows[chosen], self.full[chosen], self.steps[chosen]
+        if self.whole is self:
+            other.whole, taken = other, [phase.take(chosen) for phase in self.phases[1:]]
+            other.phases = (other, *taken)
+            for phase in taken:
+                phase.whole = other
         return other
+
+    def at(self, epoch: int) -> Orders:
+        """Return the orders of the phase that an epoch, counted from 0, belongs to."""
+        return self.phases[sum(start <= epoch for start in self.starts) - 1]
+
+    def until(self, epoch: int) -> int:
+        """Return how many epochs from this one on a chunk may have."""
+        ends = [start for start in self.starts if start > epoch]
+        return min(self.at(epoch).capacity, (ends[0] if ends else self.epochs) - epoch)
+
+    def steps_before(self, member: int, epoch: int) -> int:
+        """Return how many steps a member has done before an epoch, counted from 0."""
+        ends = (*self.starts[1:], max(epoch, self.starts[-1]))
+        parts = zip(self.phases, self.starts, ends, strict=True)
+        return sum(int(o.steps[member]) * max(0, min(end, epoch) - start) for o, start, end in parts)
 
     def chunk(self, first: int, epochs: int) -> Schedule:
         """Return the schedule of so many epochs from this one, counted from 0; the rest of the capacity is empty."""
+        if self.at(first) is not self and self.whole is self:
+            return self.at(first).chunk(first, epochs)
         p, used = len(self.members), self.places * self.batch
         order = np.zeros((p, self.capacity, used), np.int32)
         rest = np.zeros((p, self.capacity, self.rest), np.int32)
@@ -161,7 +208,8 @@ class Orders:
             order[i, :epochs, :rows], order[i, :epochs, rows:] = drawn[key][:, :rows], member.train_rows[0]
             rest[i, :epochs] = drawn[key][:, rows:]
             if plan.schedule != "constant" or plan.warmup:
-                factors = self.factors(i, np.arange(first * steps, (first + epochs) * steps)).reshape(epochs, steps)
+                begun = self.whole.steps_before(i, first)
+                factors = self.whole.factors(i, np.arange(begun, begun + epochs * steps)).reshape(epochs, steps)
                 rates[i, :epochs, : self.full[i]] = factors[:, : self.full[i]]
                 rest_rate[i, :epochs] = factors[:, -1]
         return Schedule(
@@ -185,7 +233,7 @@ class Orders:
         return rate_factors(
             plan.schedule,
             steps,
-            plan.epochs * int(self.steps[member]),
+            self.steps_before(member, plan.epochs),
             warmup=plan.warmup,
             learning_rate=float(self.members[member].numbers.get("learning_rate", 1.0)),
             numbers=plan.schedule_numbers,

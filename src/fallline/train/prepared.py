@@ -115,8 +115,12 @@ def average_after(recipe: Recipe, rows: int) -> dict[str, float]:
         rows: that the member trains on.
     """
     training = recipe.training
-    steps = int(training.epochs) * -(-rows // min(int(training.batch_size), rows))
-    return {"average_after": float(int(recipe.optimizer.average_from * steps))}
+    starts = (0.0, *training.batch_doublings)
+    steps = 0.0
+    for phase, (start, end) in enumerate(zip(starts, (*starts[1:], 1.0), strict=True)):
+        share = max(0.0, min(end, recipe.optimizer.average_from) - start)
+        steps += share * int(training.epochs) * -(-rows // min(int(training.batch_size) << phase, rows))
+    return {"average_after": float(int(steps))}
 
 
 def _row(values: Any, problem: Problem) -> Any:

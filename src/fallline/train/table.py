@@ -145,6 +145,7 @@ def train_problem(
         int(recipe.training.batch_size),
         shuffle=recipe.training.shuffle,
         order=recipe.training.order,
+        doublings=recipe.training.batch_doublings,
         schedule=recipe.optimizer.schedule,
         warmup=recipe.optimizer.warmup,
         schedule_numbers=schedule_numbers(recipe.optimizer),

@@ -303,6 +303,13 @@ class TrainingRecipe:
         auto=True,
         words=("all",),
     )
+    batch_doublings: tuple[float, ...] = _entry(
+        (),
+        "shares of the training, rising, at which the batch size doubles, e.g. [0.5, 0.75]; []: it stays",
+        above=0.0,
+        high=0.999,
+        each=True,
+    )
     shuffle: bool = _entry(True, "new order of the examples in each epoch; false: as given")
     order: str = _entry(
         "shuffled",
