@@ -13,7 +13,7 @@ from fallline.store.arrays import pack, unpack
 from fallline.store.environment import environment
 from fallline.store.folder import RunFolder
 from fallline.store.plain import dumps, loads
-from fallline.store.tables import trace_from_parquet, trace_to_parquet
+from fallline.store.tables import inside_from_parquet, inside_to_parquet, trace_from_parquet, trace_to_parquet
 from fallline.types import ColumnSummary, Diagnosis, Finding, HeldOut, Outcome, Recipe, Run, Score, Summary
 
 __all__ = ["RUN_VERSION", "load_run", "save_run", "write_run", "write_start"]
@@ -21,7 +21,7 @@ __all__ = ["RUN_VERSION", "load_run", "save_run", "write_run", "write_start"]
 RUN_VERSION = 1
 
 _RECIPE, _RUN, _ENVIRONMENT = "recipe.toml", "run.json", "environment.json"
-_TRACE, _HELD_OUT = "trace.parquet", "held_out.npz"
+_TRACE, _INSIDE, _HELD_OUT = "trace.parquet", "inside.parquet", "held_out.npz"
 _PREPARATION, _MODEL = "preparation.json", "model.keras"
 
 _T = TypeVar("_T")
@@ -67,6 +67,8 @@ def write_run(folder: RunFolder, run: Run) -> None:
         _TRACE: trace_to_parquet(run.trace),
         _ENVIRONMENT: dumps(_environment(run.recipe, run.facts, run.environment), indent=1),
     }
+    if run.trace.inside is not None:
+        files[_INSIDE] = inside_to_parquet(run.trace.inside)
     if run.recipe is not None:
         files[_RECIPE] = _recipe_toml(run.recipe)
     if run.preparation is not None:
@@ -85,7 +87,7 @@ def write_run(folder: RunFolder, run: Run) -> None:
             "Load it whole first."
         )
     interrupted = run.outcome == "interrupted"
-    gone = [name for name in (_RECIPE, _PREPARATION, _HELD_OUT) if name not in files]
+    gone = [name for name in (_RECIPE, _PREPARATION, _HELD_OUT, _INSIDE) if name not in files]
     folder.write_all(
         files, status="interrupted" if interrupted else "finished", drop=gone, keep_checkpoints=interrupted
     )
@@ -179,6 +181,9 @@ def load_run(
         "trace": trace_from_parquet(folder.read(_TRACE), str(folder.path / _TRACE)),
         "environment": _json(folder, _ENVIRONMENT),
     }
+    if _INSIDE in names:
+        inside = inside_from_parquet(folder.read(_INSIDE), str(folder.path / _INSIDE))
+        found["trace"] = found["trace"].with_inside(inside)
     if _RECIPE in names:
         found["recipe"] = _recipe(folder)
     if _HELD_OUT in names:

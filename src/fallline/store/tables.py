@@ -1,16 +1,20 @@
-"""The trace as a Parquet table."""
+"""The trace as Parquet tables: ``trace.parquet`` (the curves) and ``inside.parquet`` (what happened in the layers).
+
+Both are in long format, one row per value: (member, epoch, layer, quantity or statistic, value), see docs/trace.md.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import numpy as np
 
-from fallline.errors import RunFolderError
-from fallline.types import Trace
+from fallline.errors import InputError, RunFolderError
+from fallline.types import Inside, Trace
 
-__all__ = ["trace_from_parquet", "trace_to_parquet"]
+__all__ = ["inside_from_parquet", "inside_to_parquet", "trace_from_parquet", "trace_to_parquet"]
 
 # What a reader without fallline finds in the file's schema.
 _METADATA = {
@@ -22,6 +26,17 @@ _METADATA = {
     "quantity": "loss, val_loss, running_loss, accuracy, learning_rate ...",
     "value": "float64; NaN is a value, not a gap",
 }
+_INSIDE_METADATA = {
+    "format": "fallline inside 1",
+    "about": "what happened inside the network during training, one row per value",
+    "member": "index of the network in its population",
+    "epoch": "completed epochs; 0: before the first step",
+    "layer": "layer name, outer/inner in nested models; empty for the whole network",
+    "statistic": "weight_sd, gradient_norm, update_ratio, activation_mean, dead_share ...",
+    "value": "float32; a layer that has no such thing has no row",
+}
+# What the rows alone do not say, as JSON in the file's schema.
+_LAYERS = b"fallline.layers"
 # A few bytes of run-length code can stand for very many rows.
 _MAX_ROWS = 200_000_000
 
@@ -87,9 +102,75 @@ def trace_from_parquet(data: bytes, what: str = "trace.parquet") -> Trace:
     except (pa.ArrowException, OSError) as error:
         raise RunFolderError(f"Cannot read {what}: {error}. It is damaged, or was not written by fallline.") from error
     columns = {
-        name: _texts(table[name])
-        if name in ("layer", "quantity")
-        else table[name].to_numpy().copy()
+        name: _texts(table[name]) if name in ("layer", "quantity") else table[name].to_numpy().copy()
         for name in schema.names
     }
     return Trace.from_columns(columns)
+
+
+def _inside_schema() -> Any:
+    import pyarrow as pa
+
+    columns = [
+        ("member", pa.int32()),
+        ("epoch", pa.int32()),
+        ("layer", pa.string()),
+        ("statistic", pa.string()),
+        ("value", pa.float32()),
+    ]
+    return pa.schema(columns, metadata={f"fallline.{key}": text for key, text in _INSIDE_METADATA.items()})
+
+
+def inside_to_parquet(inside: Inside) -> bytes:
+    """Return the inside of a run as a Parquet file, compressed with zstd; equal ones give equal bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    about = {
+        "layers": inside.layers,
+        "kinds": inside.kinds,
+        "activations": inside.activations,
+        "output": inside.output,
+        "epochs": inside.epochs.tolist(),
+        "members": inside.members,
+        "statistics": list(inside.values),
+        "network": list(inside.network),
+        "reason": inside.reason,
+    }
+    schema = _inside_schema()
+    schema = schema.with_metadata({**schema.metadata, _LAYERS: json.dumps(about).encode()})
+    columns = inside.to_columns()
+    arrays = [pa.array(columns[f.name].tolist() if f.type == pa.string() else columns[f.name], f.type) for f in schema]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
+    return out.getvalue()
+
+
+def inside_from_parquet(data: bytes, what: str = "inside.parquet") -> Inside:
+    """Return the inside that `inside_to_parquet` wrote.
+
+    Raises:
+        RunFolderError: the file is something else.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        schema = _inside_schema()
+        about = (file.schema_arrow.metadata or {}).get(_LAYERS)
+        known = file.schema_arrow.remove_metadata() == schema.remove_metadata() and about is not None
+        if not known or file.metadata.num_rows > _MAX_ROWS:
+            raise RunFolderError(f"{what} is not the inside of a run: it needs the columns {', '.join(schema.names)}.")
+        table = file.read()
+        columns = {
+            name: np.array(table[name].to_pylist(), object)
+            if name in ("layer", "statistic")
+            else table[name].to_numpy().copy()
+            for name in schema.names
+        }
+        return Inside.from_columns(columns, **json.loads(about))
+    except (pa.ArrowException, OSError) as error:
+        raise RunFolderError(f"Cannot read {what}: {error}. It is damaged, or was not written by fallline.") from error
+    except (ValueError, TypeError, KeyError, IndexError, InputError) as error:
+        raise RunFolderError(f"{what} is not the inside of a run ({type(error).__name__}: {error}).") from error

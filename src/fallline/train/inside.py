@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -256,4 +256,4 @@ def with_inside(run: Run, eyes: Eyes | None, fitted: Fitted) -> Run:
     layers, network = take_apart(values[:, looked], len(eyes.names))
     epochs = np.asarray(watched.epochs)[0][looked]
     inside = Inside(eyes.names, eyes.kinds, eyes.activations, eyes.output, epochs, layers, network, eyes.reason)
-    return run.with_(trace=replace(run.trace, inside=inside))
+    return run.with_(trace=run.trace.with_inside(inside))

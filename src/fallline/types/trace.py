@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class Trace:
             quantity=np.asarray(rows["quantity"], object),
             value=np.asarray(rows["value"], np.float64),
         )
+
+    def with_inside(self, inside: Inside | None) -> Trace:
+        """Return the same curves with what was seen in the layers."""
+        return replace(self, inside=inside)
 
     @property
     def quantities(self) -> tuple[str, ...]:
