@@ -127,6 +127,7 @@ def test_a_real_process_that_is_stopped_resumes_to_the_same_result(
     whole = RunFolder.open("runs/whole")
     assert cut.status == "finished"
     assert cut.read("trace.parquet") == whole.read("trace.parquet")
+    assert cut.read("inside.parquet") == whole.read("inside.parquet")
     for one, other in zip(
         load_run("runs/cut").model.get_weights(), load_run("runs/whole").model.get_weights(), strict=True
     ):
@@ -179,6 +180,7 @@ def test_a_training_killed_again_and_again_ends_as_if_it_never_was(cli: Cli, iri
     whole, cut = RunFolder.open("runs/whole"), RunFolder.open(folder)
     assert cut.status == "finished"
     assert cut.read("trace.parquet") == whole.read("trace.parquet")
+    assert cut.read("inside.parquet") == whole.read("inside.parquet")
     weights = [load_run(path).model.get_weights() for path in ("runs/cut", "runs/whole")]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -96,6 +96,7 @@ class Job:
         fingerprint: for a resumed or forked run: that of the data it was begun with.
         origin: the name of the run that the fingerprint is from.
         resume: go on from the last checkpoint.
+        watch: look inside the networks while they train.
     """
 
     source: Source
@@ -106,6 +107,7 @@ class Job:
     fingerprint: str = ""
     origin: str = ""
     resume: bool = False
+    watch: bool = True
 
     def command(self) -> dict[str, Any]:
         """Return what a later ``--resume`` needs, as plain values."""
@@ -115,6 +117,7 @@ class Job:
             "version": __version__,
             "source": {**asdict(self.source), "data": str(Path(self.source.data).resolve())},
             "recipe": to_mapping(self.recipe),
+            "watch": self.watch,
         }
 
 
@@ -136,7 +139,7 @@ def resumed(folder: Path, data: str | None = None) -> Job:
         raise RunFolderError(f"The training of {folder} has ended: nothing is left to resume. Train a new run instead.")
     if "run.json" not in opened.names:
         raise RunFolderError(f"{folder} was stopped before anything was saved. Give the first command again.")
-    source, recipe, fingerprint, version = _first_command(opened, "go on")
+    source, recipe, fingerprint, version, watched = _first_command(opened, "go on")
     if version != __version__:
         raise RunFolderError(
             f"{folder} was begun by fallline {version}, and this is {__version__}: the result would not be that of an "
@@ -145,7 +148,9 @@ def resumed(folder: Path, data: str | None = None) -> Job:
     if data is not None:
         source = replace(source, data=data)
     name = folder.name
-    return Job(source, recipe, folder.parent, name, fingerprint=fingerprint, origin=name, resume=True)
+    return Job(
+        source, recipe, folder.parent, name, fingerprint=fingerprint, origin=name, resume=True, watch=watched
+    )
 
 
 def forked(folder: Path, root: Path, *, recipe: Recipe | None = None, data: str | None = None) -> Job:
@@ -162,14 +167,14 @@ def forked(folder: Path, root: Path, *, recipe: Recipe | None = None, data: str 
     """
     from fallline.store import RunFolder
 
-    source, old, fingerprint, _ = _first_command(RunFolder.open(folder), "train it again")
+    source, old, fingerprint, *_ = _first_command(RunFolder.open(folder), "train it again")
     if data is not None:
         source = replace(source, data=data)
     return Job(source, recipe or old, root, fingerprint=fingerprint, origin=folder.name)
 
 
-def _first_command(opened: RunFolder, what: str) -> tuple[Source, Recipe, str, str]:
-    """Return the source, the recipe, the table's fingerprint and fallline's version that a run was begun with."""
+def _first_command(opened: RunFolder, what: str) -> tuple[Source, Recipe, str, str, bool]:
+    """Return the source, the recipe, the table's fingerprint, fallline's version and whether a run was watched."""
     from fallline.recipe import from_mapping
     from fallline.store.plain import loads
 
@@ -177,7 +182,8 @@ def _first_command(opened: RunFolder, what: str) -> tuple[Source, Recipe, str, s
         facts = loads(opened.read("run.json"))["facts"]
         command = facts[COMMAND]
         recipe = from_mapping(command["recipe"])
-        return _source(command["source"]), recipe, str(facts["fingerprint"]), str(command["version"])
+        source, watched = _source(command["source"]), bool(command["watch"])
+        return source, recipe, str(facts["fingerprint"]), str(command["version"]), watched
     except (KeyError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"{opened.path} was not begun by `fallline train`, or by another version: its run.json does not say how "
@@ -290,7 +296,9 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
                 pending.clear()
             return progress(event)
 
-        run = train_problem(problem, job.recipe, on_progress=watched, checkpoint=checkpoint, resume=state)
+        run = train_problem(
+            problem, job.recipe, on_progress=watched, checkpoint=checkpoint, resume=state, watch=job.watch
+        )
         run = run.with_(
             facts={**run.facts, "name": folder.path.name, COMMAND: command},
             environment=environment(seed=job.recipe.seed, fingerprint=problem.fingerprint),

@@ -41,6 +41,7 @@ PRESETS = ("default", "simple")
 @click.option("--group", metavar="COLUMN", help="Rows with equal values stay together; short for split.group=COLUMN.")
 @click.option("--time", metavar="COLUMN", help="Train on the past, test on the latest; short for split.time=COLUMN.")
 @reading
+@click.option("--no-watch", is_flag=True, help="Do not look inside the networks while they train.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
 def command(
@@ -86,8 +87,8 @@ def _refuse_changes(option: str, given: tuple[str, ...], kept: str) -> None:
         )
 
 
-# What may differ between a run and its fork: the recipe, and the name.
-_OF_A_FORK = ("fork", "recipe_file", "preset", "seed", "group", "time", "name", "overwrite")
+# What may differ between a run and its fork: the recipe, the name, and whether it is watched.
+_OF_A_FORK = ("fork", "recipe_file", "preset", "seed", "group", "time", "name", "overwrite", "no_watch")
 
 
 def _fork(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]) -> Job:
@@ -99,7 +100,7 @@ def _fork(data: str | None, assignments: tuple[str, ...], options: dict[str, Any
     new = None if options["recipe_file"] is None and options["preset"] is None else _recipe((), options)
     job = forked(Path(options["fork"]), root, recipe=new, data=data)
     changed = override(job.recipe, [*assignments, *_short(options)])
-    return replace(job, recipe=changed, name=name, overwrite=options["overwrite"])
+    return replace(job, recipe=changed, name=name, overwrite=options["overwrite"], watch=not options["no_watch"])
 
 
 def _new(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]) -> Job:
@@ -115,7 +116,10 @@ def _new(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]
         delimiter=options["delimiter"], encoding=options["encoding"], decimal=options["decimal"],
     )  # fmt: skip
     recipe = _recipe(assignments, options)
-    return Job(source, recipe, Path(options["runs_dir"]), _name(options), overwrite=options["overwrite"])
+    return Job(
+        source, recipe, Path(options["runs_dir"]), _name(options), overwrite=options["overwrite"],
+        watch=not options["no_watch"],
+    )  # fmt: skip
 
 
 def _recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:

@@ -169,7 +169,7 @@ def inside_from_parquet(data: bytes, what: str = "inside.parquet") -> Inside:
             else table[name].to_numpy().copy()
             for name in schema.names
         }
-        return Inside.from_columns(columns, **json.loads(about))
+        return Inside.from_columns(columns, **json.loads(about or b""))
     except (pa.ArrowException, OSError) as error:
         raise RunFolderError(f"Cannot read {what}: {error}. It is damaged, or was not written by fallline.") from error
     except (ValueError, TypeError, KeyError, IndexError, InputError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -110,3 +111,8 @@ class Trace:
         import pandas as pd
 
         return pd.DataFrame({name: getattr(self, name) for name in ("member", "epoch", "layer", "quantity", "value")})
+
+    def to_tensorboard(self, folder: Any) -> Any:
+        """Write the trace as TensorBoard's event files into a new folder; needs the extra ``tensorboard``."""
+        # A higher room's, found by name when it is called.
+        return importlib.import_module("fallline.store.tensorboard").write_tensorboard(self, folder)
