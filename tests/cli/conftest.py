@@ -91,9 +91,16 @@ class FakeTraining:
     error: Exception | None = None
 
     def train_problem(
-        self, problem: Problem, recipe: Recipe, *, on_progress: Any = None, checkpoint: Any = None, resume: Any = None
+        self,
+        problem: Problem,
+        recipe: Recipe,
+        *,
+        on_progress: Any = None,
+        checkpoint: Any = None,
+        resume: Any = None,
+        watch: bool = False,
     ) -> Run:
-        self.calls.append({"problem": problem, "recipe": recipe, "resume": resume})
+        self.calls.append({"problem": problem, "recipe": recipe, "resume": resume, "watch": watch})
         if self.error is not None:
             raise self.error
         done = [] if resume is None else list(resume[0]["losses"])
