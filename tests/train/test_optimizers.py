@@ -38,11 +38,12 @@ def test_tables_that_differ_in_numbers_alone_share_a_program() -> None:
     problem = make_problem(*circles())
 
     def program(*changes: str) -> Any:
-        return _program(prepare(problem, tiny(*changes)), problem)
+        return _program(prepare(problem, tiny(*changes)), problem, "")
 
     first = program("optimizer.name=rmsprop")
     assert program("optimizer.name=rmsprop", "momentum=0.5", "beta_2=0.8", "learning_rate=0.1") is first
     assert program("optimizer.name=rmsprop", "schedule=step", "schedule_end=0.1", "schedule_drops=3") is first
+    assert program("optimizer.name=rmsprop", "batch_doublings=[0.5]", "training.order=classes") is first
     assert program("optimizer.name=adagrad") is not first
 
 

@@ -70,7 +70,15 @@ def _program(prepared: Prepared, problem: Problem, depth: Depth) -> TableProgram
         activity_l2=0.0,
         clip_norm=float(recipe.optimizer.clip_norm > 0),
     )
-    training = replace(recipe.training, epochs=1, batch_size=1, shuffle=True, order="shuffled", class_weight="none")
+    training = replace(
+        recipe.training,
+        epochs=1,
+        batch_size=1,
+        batch_doublings=(),
+        shuffle=True,
+        order="shuffled",
+        class_weight="none",
+    )
     static = replace(Recipe(), network=recipe.network, optimizer=optimizer, training=training, stopping=recipe.stopping)
     return table_program(
         ProgramKey(
