@@ -18,18 +18,15 @@ from fallline.network.activations import apply_activation
 from fallline.network.initialise import INITIALIZERS, initial_kernel
 from fallline.network.lenet5 import FILTERS, KERNEL, require_image
 from fallline.network.rbf import centres_and_widths
+from fallline.types import INITIALIZERS_OF
 
 __all__ = ["autoencoder", "lenet5", "mlp", "rbf"]
 
 _NORMALIZATIONS = ("none", "batch", "layer", "group")
-_HE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "mish"})
-_LECUN = frozenset({"selu", "lecun_tanh", "linear"})
 
 
 def _suited(activation: str, initializer: str) -> str:
-    if initializer != "auto":
-        return initializer
-    return "he_normal" if activation in _HE else "lecun_normal" if activation in _LECUN else "glorot_uniform"
+    return INITIALIZERS_OF.get(activation, "glorot_uniform") if initializer == "auto" else initializer
 
 
 def _checked(
@@ -48,7 +45,7 @@ def _checked(
         if activation != "lecun_tanh":
             keras.activations.get(activation)
     except (ValueError, TypeError):
-        known = ["lecun_tanh", "linear", *sorted(_HE), "selu", "sigmoid", "tanh"]
+        known = [*sorted(INITIALIZERS_OF), "linear", "sigmoid", "tanh"]
         wrong.append(
             f"activation = {activation!r} is unknown.{nearest(str(activation), known)} Usual: {', '.join(known)}."
         )
@@ -129,8 +126,7 @@ def mlp(
         hidden: units of each hidden layer.
         activation: of the hidden layers: any of Keras' names, or ``lecun_tanh``, 1.7159 tanh(2x/3).
         output: activation of the output: ``linear``, ``sigmoid``, ``softmax`` ...
-        initializer: of the hidden kernels; auto: He for the ReLU family, LeCun for selu, lecun_tanh and linear, else
-            Glorot.
+        initializer: of the hidden kernels; auto: He for the ReLU family, LeCun for selu and lecun_tanh, else Glorot.
         normalization: ``none``, ``batch``, ``layer`` or ``group``, before each hidden activation.
         dropout: share of hidden units silenced in training.
         input_noise: standard deviation of Gaussian noise on the inputs in training.

@@ -12,6 +12,7 @@ from fallline.recipe.checks import USUAL_DAMPING
 from fallline.types import (
     FULL_BATCH,
     GRADIENT_FREE,
+    INITIALIZERS_OF,
     REDUCING,
     NetworkRecipe,
     OptimizerRecipe,
@@ -29,8 +30,6 @@ _SMALL, _MEDIUM = 1_000, 5_000
 # An epoch of a full-batch optimizer is one step; a few hundred are what small problems take to their minimum.
 _FULL_BATCH_STEPS = 300
 
-_HE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "mish"})
-_LECUN = frozenset({"selu", "lecun_tanh"})
 
 
 def default_initializer(activation: str) -> str:
@@ -39,9 +38,7 @@ def default_initializer(activation: str) -> str:
     >>> default_initializer("relu"), default_initializer("selu"), default_initializer("tanh")
     ('he_normal', 'lecun_normal', 'glorot_uniform')
     """
-    if activation in _HE:
-        return "he_normal"
-    return "lecun_normal" if activation in _LECUN else "glorot_uniform"
+    return INITIALIZERS_OF.get(activation, "glorot_uniform")
 
 
 def _pick(value: Any, auto: Any) -> Any:

@@ -16,6 +16,7 @@ from fallline.types.rates import RateSweep
 from fallline.types.recipe import (
     FULL_BATCH,
     GRADIENT_FREE,
+    INITIALIZERS_OF,
     OPTIMIZER_NUMBERS,
     REDUCING,
     SCHEDULE_NUMBERS,
@@ -37,6 +38,7 @@ __all__ = [
     "FAMILIES",
     "FULL_BATCH",
     "GRADIENT_FREE",
+    "INITIALIZERS_OF",
     "LAYER_STATISTICS",
     "NETWORK_STATISTICS",
     "OPTIMIZER_NUMBERS",

@@ -13,6 +13,7 @@ from fallline.types.recipe_pretraining import PretrainingRecipe
 __all__ = [
     "FULL_BATCH",
     "GRADIENT_FREE",
+    "INITIALIZERS_OF",
     "OPTIMIZER_NUMBERS",
     "REDUCING",
     "SCHEDULE_NUMBERS",
@@ -129,6 +130,13 @@ class NetworkRecipe:
         choices=("plain", "sigmoid", "lecun_tanh"),
     )
 
+
+# The one place that says which initialiser keeps the variance of what flows through an activation; for the others it is
+# glorot_uniform.
+INITIALIZERS_OF: Mapping[str, str] = {
+    **dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "mish"), "he_normal"),
+    **dict.fromkeys(("selu", "lecun_tanh"), "lecun_normal"),
+}
 
 # The one place that says which optimizers there are and which of the recipe's numbers each reads besides the learning
 # rate: the recipe's checks and `fallline.optimize` both go by it.
