@@ -33,6 +33,14 @@ def _last(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def _random_rate(path: str, recipe: NetworkRecipe) -> float:
+    """The rate of a random layer, by its name."""
+    layer = path.rpartition("/")[0].rpartition("/")[2]
+    own = {"input_noise": recipe.input_noise, "input_dropout": recipe.input_dropout}
+    inner = recipe.hidden_noise if layer.startswith("noise_") else recipe.dropout
+    return float(own.get(layer, inner))
+
+
 @dataclass(frozen=True)
 class MemberNetwork:
     """One member's network and how its weights begin.
@@ -58,12 +66,15 @@ class MemberNetwork:
         """Whether the weights begin by what the training rows are."""
         return self.recipe.kind == "rbf" or self.recipe.initializer == "lsuv"
 
-    def initial(self, seed: int, x: np.ndarray | None = None) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def initial(
+        self, seed: int, x: np.ndarray | None = None, rates: NetworkRecipe | None = None
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return (trainable, non-trainable) initial weights of the member with this seed, in the model's order.
 
         Args:
             seed: of the member.
             x: (n, features) its training rows; needed where `needs_data`.
+            rates: its rates of dropout and noise, which are numbers among its weights; None: those of the network.
         """
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
         trainable = [self._draw(v, rng, self.recipe.initializer) for v in self.model.trainable_variables]
@@ -72,6 +83,8 @@ class MemberNetwork:
             value = np.asarray(v.value)
             if v.path.endswith("/key"):
                 value = np.array([rng.integers(0, 2**32), index], np.uint32)
+            elif v.path.endswith("/rate"):
+                value = np.asarray(_random_rate(v.path, rates or self.recipe), np.float32)
             fixed.append(value)
         if self.needs_data and x is not None:
             trainable = self._from_data(trainable, fixed, x, rng, seed)

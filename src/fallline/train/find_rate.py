@@ -160,7 +160,8 @@ Found = tuple[str, Task, Tree, dict[str, np.ndarray], Tree, int]
 
 def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: int, rows: int) -> Found:
     from fallline.train.prepared import prepare
-    from fallline.train.table import _begin, _program
+    from fallline.train.programs import begin, program_key
+    from fallline.train.table_task import table_program
 
     if isinstance(what, str):
         what = recipes.default(what)
@@ -169,14 +170,14 @@ def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: i
     _require_rate("adamw" if what.optimizer.name == "auto" else what.optimizer.name)
     alone = replace(what, ensemble=replace(what.ensemble, members=seeds), split=replace(what.split, folds=1), seed=seed)
     prepared = prepare(problem, alone)
-    program = _program(prepared, problem, "")
+    program = table_program(program_key(prepared, problem))
     chosen = prepared.members[0].train_rows
     if len(chosen) > rows:
         chosen = np.random.default_rng([seed, 4]).choice(chosen, rows, replace=False)
     data = (prepared.features[chosen], prepared.targets[chosen], prepared.weight[chosen])
     numbers = {key: np.full(seeds, value, np.float32) for key, value in prepared.members[0].numbers.items()}
     size = int(batch or prepared.recipe.training.batch_size)
-    start = jax.tree.map(jnp.asarray, _begin(program, prepared, problem.kind))
+    start = jax.tree.map(jnp.asarray, begin(program, prepared, problem.kind))
     return str(prepared.recipe.optimizer.name), program.population.task, start, numbers, data, size
 
 

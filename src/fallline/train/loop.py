@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -78,6 +78,20 @@ class Fitted:
     steps_done: np.ndarray
     used: Tree
     factors: np.ndarray
+
+    def take(self, members: np.ndarray) -> Fitted:
+        """Return some of the members."""
+        state, used = jax.tree.map(lambda a: np.asarray(a)[members], (self.state, self.used))
+        # A population runs as long as its last member; these may have ended before.
+        ran = max(1, int(np.asarray(state.epoch).max()))
+        return replace(
+            self,
+            state=state,
+            seen=self.seen[members, :ran],
+            steps=self.steps[members],
+            used=used,
+            factors=self.factors[members, :ran],
+        )
 
 
 def _flat(state: MemberState) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ __all__ = ["main_quantity", "row_losses", "row_quantity"]
 RowLoss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def _cross_entropy(kind: ProblemKind, smoothing: float) -> RowLoss:
+def _cross_entropy(kind: ProblemKind, smoothing: float | jax.Array) -> RowLoss:
     """-sum_c t_c log p_c with targets moved by the smoothing towards the uniform distribution.
 
     Source: Szegedy et al. 2016, section 7.
@@ -73,14 +73,19 @@ def _bounded(kind: ProblemKind, output: str, values: str) -> RowLoss:
 
 
 def row_losses(
-    kind: ProblemKind, name: str, *, smoothing: float = 0.0, output: str = "plain", target_values: str = "inside"
+    kind: ProblemKind,
+    name: str,
+    *,
+    smoothing: float | jax.Array = 0.0,
+    output: str = "plain",
+    target_values: str = "inside",
 ) -> RowLoss:
     """Return (outputs (b, k), targets) -> (b,) losses.
 
     Args:
         kind: of the problem.
         name: ``cross_entropy``, ``mse``, ``mae``, ``huber`` (delta 1) or ``hinge``.
-        smoothing: label smoothing (cross-entropy).
+        smoothing: label smoothing (cross-entropy); may be traced.
         output: output unit for labels under ``mse``: ``sigmoid`` or ``lecun_tanh``.
         target_values: what such a unit is to reach: ``inside`` or ``asymptotes``.
     """

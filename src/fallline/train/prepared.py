@@ -77,12 +77,30 @@ def _folds(problem: Problem, recipe: Recipe, rows: np.ndarray) -> list[tuple[np.
     return pairs[:wanted]
 
 
-def prepare(problem: Problem, recipe: Recipe) -> Prepared:
-    """Split, fit the preparation on training rows, and resolve the recipe."""
+Known = dict[Any, tuple[Any, np.ndarray, np.ndarray]]
+
+
+def prepare(
+    problem: Problem, recipe: Recipe, rows: tuple[np.ndarray, np.ndarray] | None = None, known: Known | None = None
+) -> Prepared:
+    """Split, fit the preparation on training rows, and resolve the recipe.
+
+    Args:
+        problem: the problem.
+        recipe: of the user.
+        rows: (training rows, untouched rows) of an outer fold; None: as the recipe splits.
+        known: where preparations are kept between calls: recipes that prepare the same rows alike share one.
+    """
     recipe = recipes.check(recipe)
-    train_rows, test_rows = split_rows(problem, recipe.split, recipe.seed)
-    preparation = Preparation.fit(problem, train_rows, recipe.prepare, channels=(*recipe.network.image, 0, 0, 0)[2])
-    features = preparation.features(preparation.raw(problem.frame))
+    train_rows, test_rows = split_rows(problem, recipe.split, recipe.seed) if rows is None else rows
+    channels = (*recipe.network.image, 0, 0, 0)[2]
+    key = (recipe.prepare, channels, train_rows.tobytes())
+    if known is None or key not in known:
+        preparation = Preparation.fit(problem, train_rows, recipe.prepare, channels=channels)
+        found = (preparation, preparation.features(preparation.raw(problem.frame)), _targets(problem, preparation))
+        if known is not None:
+            known[key] = found
+    preparation, features, targets = found if known is None else known[key]
     if features.shape[1] == 0:
         raise DataError(
             "No column is left to learn from: every input column is constant, empty, or left out. "
@@ -91,14 +109,9 @@ def prepare(problem: Problem, recipe: Recipe) -> Prepared:
     recipe = resolve(
         recipe, kind=problem.kind, n_rows=len(train_rows), n_features=features.shape[1], n_outputs=problem.n_outputs
     )
-    if problem.is_classification:
-        targets = problem.y.astype(np.int32)
-    else:
-        targets = (
-            (problem.y - _row(preparation.target_center, problem)) / _row(preparation.target_scale, problem)
-        ).astype(np.float32)
     o = recipe.optimizer
     numbers = {name: float(getattr(o, name)) for name in NUMBERS}
+    numbers["label_smoothing"] = recipe.training.label_smoothing
     members = tuple(
         Member(_member_seed(recipe.seed, i), train, val, {**numbers, **average_after(recipe, len(train))})
         for i, (train, val) in enumerate(_folds(problem, recipe, train_rows))
@@ -121,6 +134,14 @@ def average_after(recipe: Recipe, rows: int) -> dict[str, float]:
         share = max(0.0, min(end, recipe.optimizer.average_from) - start)
         steps += share * int(training.epochs) * -(-rows // min(int(training.batch_size) << phase, rows))
     return {"average_after": float(int(steps))}
+
+
+def _targets(problem: Problem, preparation: Preparation) -> np.ndarray:
+    if problem.is_classification:
+        return problem.y.astype(np.int32)
+    center, scale = _row(preparation.target_center, problem), _row(preparation.target_scale, problem)
+    scaled: np.ndarray = ((problem.y - center) / scale).astype(np.float32)
+    return scaled
 
 
 def _row(values: Any, problem: Problem) -> Any:

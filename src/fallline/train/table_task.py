@@ -97,7 +97,7 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
     recipe, kind, model = key.recipe, key.kind, network.model
     name = recipe.training.loss
     unit: dict[str, Any] = {"output": recipe.network.output, "target_values": recipe.training.target_values}
-    smoothed = row_losses(kind, name, smoothing=recipe.training.label_smoothing, **unit)
+    smooth = recipe.training.label_smoothing > 0
     plain, quantity = row_losses(kind, name, **unit), row_quantity(kind)
     regression = main_quantity(kind) == "rmse"
     l1, l2, decayed = (
@@ -131,7 +131,8 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         return model.stateless_call(params, aux, x, training=True)[0]
 
     def cost(out: Tree, numbers: Tree, y: Tree, weight: jax.Array) -> jax.Array:
-        return jnp.mean(weight * smoothed(out, y))
+        smoothing = numbers["label_smoothing"] if smooth else 0.0
+        return jnp.mean(weight * row_losses(kind, name, smoothing=smoothing, **unit)(out, y))
 
     def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
         value = _penalty(params, decayed, numbers, l1, l2)

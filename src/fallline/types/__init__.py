@@ -30,7 +30,7 @@ from fallline.types.recipe import (
     StoppingRecipe,
     TrainingRecipe,
 )
-from fallline.types.run import HeldOut, Outcome, Progress, Run, Score
+from fallline.types.run import Deferred, HeldOut, Outcome, Progress, Run, Score
 from fallline.types.trace import Trace
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "SEVERITIES",
     "Column",
     "ColumnSummary",
+    "Deferred",
     "Diagnosis",
     "EnsembleRecipe",
     "Evaluations",

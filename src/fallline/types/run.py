@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["HeldOut", "Outcome", "Progress", "Run", "Score"]
+__all__ = ["Deferred", "HeldOut", "Outcome", "Progress", "Run", "Score"]
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,24 @@ def _verb(name: str) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, eq=False)
+class Deferred:
+    """A model that is built when somebody asks for it: of a thousand runs few are ever used.
+
+    Args:
+        build: () -> the Keras model; called once.
+    """
+
+    build: Callable[[], Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """One finished (or interrupted) training and everything known about it.
 
     Args:
-        model: the trained Keras model. For runs made from tables it takes the raw matrix that
-            ``preparation.raw(frame)`` makes and returns probabilities or quantities in the target's units.
+        model: the trained Keras model, or a `Deferred` one, built when ``run.model`` is first read. For runs made from
+            tables it takes the raw matrix that ``preparation.raw(frame)`` makes and returns probabilities or quantities
+            in the target's units.
         trace: what was seen.
         outcome: how it ended.
         recipe: the resolved recipe; None when a Keras model was trained with its own settings.
@@ -142,6 +154,19 @@ class Run:
     preparation: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, Deferred):
+            object.__setattr__(self, "_deferred", self.model)
+            object.__delattr__(self, "model")
+
+    def __getattr__(self, name: str) -> Any:
+        # Only asked for what an instance does not have: a model that is still to be built.
+        deferred = self.__dict__.get("_deferred")
+        if name != "model" or deferred is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        object.__setattr__(self, "model", deferred.build())
+        return self.__dict__["model"]
 
     @property
     def history(self) -> pd.DataFrame:
@@ -178,4 +203,6 @@ class Run:
 
     def with_(self, **changes: Any) -> Run:
         """Return the same run with some fields replaced."""
+        if "model" not in changes and "model" not in self.__dict__:
+            changes["model"] = self.__dict__["_deferred"]  # not built for this
         return replace(self, **changes)

@@ -1,0 +1,175 @@
+"""Many trainings as few compiled programs: recipes, seeds and folds of one table become members of populations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from fallline.data import as_pixels
+from fallline.engine import configure
+from fallline.errors import InputError
+from fallline.train.finish import finish_run
+from fallline.train.loop import Fitted, OnProgress, fit_population
+from fallline.train.orders import Member, bucket
+from fallline.train.postmortem import post_mortem, with_causes
+from fallline.train.prepared import Known, Prepared, prepare
+from fallline.train.programs import begin, plan_of, program_key
+from fallline.train.table_task import ProgramKey, TableProgram, table_program
+from fallline.types import Problem, Recipe, Run
+
+__all__ = ["Fold", "in_waves", "memory_for_members", "state_bytes", "train_many_problems"]
+
+Tree = Any
+Fold = tuple[np.ndarray, np.ndarray]  # (training rows, untouched rows)
+
+# Of the memory that is free when a population begins, so much may be taken by its members.
+_SHARE = 0.5
+
+
+def memory_for_members() -> int:
+    """Return the bytes that members may take on each device together: half of what is free now."""
+    device = jax.local_devices()[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return int(_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)) * len(jax.local_devices()))
+    return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def state_bytes(state: Tree, *, keep_best: bool) -> int:
+    """Return the bytes that one member's state takes at the most.
+
+    Weights and optimizer state, and the best weights where they are kept, three times: what goes into the program, what
+    comes out of it, and the host's copy.
+
+    Args:
+        state: (params, aux, optimizer), leaves (p, ...).
+        keep_best: a second copy of the weights is kept.
+    """
+    params, aux, optimizer = (sum(leaf.nbytes for leaf in jax.tree.leaves(tree)) for tree in state)
+    members = len(jax.tree.leaves(state[0])[0])
+    total: int = 3 * ((2 if keep_best else 1) * (params + aux) + optimizer)
+    return total // members
+
+
+def in_waves(count: int, each: int, memory: int | None) -> Iterator[np.ndarray]:
+    """Divide members into waves that fit into memory one after another.
+
+    Args:
+        count: members.
+        each: bytes of one.
+        memory: bytes for all; None: `memory_for_members`.
+
+    Raises:
+        InputError: not even one fits.
+
+    >>> [wave.tolist() for wave in in_waves(5, 100, 250)]
+    [[0, 1], [2, 3], [4]]
+    """
+    memory = memory_for_members() if memory is None else memory
+    most = memory // max(1, each)
+    if most < 1:
+        raise InputError(
+            f"One member takes {each / 2**20:.0f} MB and there are {memory / 2**20:.0f} MB for all: not even one fits. "
+            "Make the network smaller (network.hidden), or raise memory."
+        )
+    for start in range(0, count, most):
+        yield np.arange(start, min(count, start + most))
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One run to be made: a recipe with a seed on a fold."""
+
+    problem: Problem
+    prepared: Prepared
+    facts: Mapping[str, Any]
+
+    def members(self, offset: int) -> tuple[Member, ...]:
+        """Its members, their rows counted from the beginning of its block of prepared rows."""
+        plan = plan_of(self.prepared.recipe)
+        return tuple(
+            replace(m, train_rows=m.train_rows + offset, val_rows=m.val_rows + offset, plan=plan)
+            for m in self.prepared.members
+        )
+
+
+def train_many_problems(
+    problem: Problem,
+    recipes: Sequence[Recipe],
+    *,
+    seeds: Iterable[int] | None = None,
+    folds: Sequence[Fold] | None = None,
+    scored: bool = True,
+    memory: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Run]:
+    """Train every recipe with every seed on every fold; see `fallline.train_many`."""
+    configure()
+    jobs = list(_jobs(problem, recipes, seeds, folds))
+    groups: dict[tuple[ProgramKey, int], list[int]] = {}
+    for i, job in enumerate(jobs):
+        key = replace(program_key(job.prepared, problem), members=0)
+        groups.setdefault((key, int(job.prepared.recipe.training.batch_size)), []).append(i)
+    found: dict[int, Run] = {}
+    for (key, _), places in groups.items():
+        for place, fitted, program, causes in _train_group(key, [jobs[i] for i in places], memory, on_progress):
+            job = jobs[places[place]]
+            run = finish_run(job.problem, job.prepared, program, fitted, scored=scored, many=True)
+            found[places[place]] = run.with_(facts={**with_causes(run.facts, causes), **job.facts})
+    return [found[i] for i in range(len(jobs))]
+
+
+def _jobs(
+    problem: Problem, recipes: Sequence[Recipe], seeds: Iterable[int] | None, folds: Sequence[Fold] | None
+) -> Iterator[_Job]:
+    known: Known = {}
+    for index, recipe in enumerate(recipes):
+        chosen = as_pixels(problem) if recipe.network.kind == "lenet5" else problem
+        for seed in [recipe.seed] if seeds is None else list(seeds):
+            for fold, rows in enumerate(folds or [None]):
+                prepared = prepare(chosen, replace(recipe, seed=int(seed)), rows, known)
+                yield _Job(chosen, prepared, {"recipe_index": index, "seed": int(seed), "fold": fold})
+
+
+def _train_group(
+    key: ProgramKey, jobs: Sequence[_Job], memory: int | None, on_progress: OnProgress | None
+) -> Iterator[tuple[int, Fitted, TableProgram, dict[int, Any]]]:
+    """Train jobs of one program; yield (job's place, its members, the program, why members diverged)."""
+    data, offsets = _blocks(jobs)
+    sizes = [len(job.prepared.members) for job in jobs]
+    single = table_program(replace(key, members=bucket(sizes[0])))
+    each = state_bytes(begin(single, jobs[0].prepared, jobs[0].problem.kind), keep_best=jobs[0].prepared.recipe.stopping.restore_best)
+    for wave in in_waves(len(jobs), each * max(sizes), memory):
+        starts = [begin(single, jobs[i].prepared, jobs[i].problem.kind) for i in wave]
+        state = jax.tree.map(lambda *leaves: np.concatenate(leaves), *starts)
+        members = [m for i in wave for m in jobs[i].members(offsets[i])]
+        program = table_program(replace(key, members=bucket(len(members))))
+        plan = plan_of(jobs[0].prepared.recipe)
+        fitted = fit_population(program.population, members, plan, data, *state, on_progress=on_progress)
+        causes = post_mortem(program.population, members, plan, data, fitted, program.network.model)
+        first = 0
+        for i in wave:
+            own = np.arange(first, first + sizes[i])
+            first += sizes[i]
+            yield int(i), fitted.take(own), program, {k - int(own[0]): c for k, c in causes.items() if k in own}
+
+
+def _blocks(jobs: Sequence[_Job]) -> tuple[Tree, list[int]]:
+    """Return the prepared rows of all jobs, each kind once, and where each job's begin."""
+    blocks: dict[tuple[int, bytes], int] = {}
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    offsets = []
+    for job in jobs:
+        p = job.prepared
+        key = (id(p.features), p.weight.tobytes())
+        if key not in blocks:
+            blocks[key] = sum(len(part[0]) for part in parts)
+            parts.append((p.features, p.targets, p.weight))
+        offsets.append(blocks[key])
+    x, y, weight = (np.concatenate(arrays) if len(parts) > 1 else arrays[0] for arrays in zip(*parts, strict=True))
+    return (x, y, weight), offsets
