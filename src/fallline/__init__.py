@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fallline.train import diagnose_training as diagnose_training
     from fallline.train import find_learning_rate as find_learning_rate
     from fallline.train import train as train
+    from fallline.train import train_many as train_many
     from fallline.types import Diagnosis as Diagnosis
     from fallline.types import Finding as Finding
     from fallline.types import Problem as Problem
@@ -85,6 +86,7 @@ _HOMES = {
     "pretrain": "fallline.network:pretrain",
     "read_table": "fallline.data:read_table",
     "train": "fallline.train:train",
+    "train_many": "fallline.train:train_many",
     "watch": "fallline.watch:",
 }
 

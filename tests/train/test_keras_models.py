@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.train.keras_model import guess_loss
+from fallline.train.keras_settings import guess_loss
 from fallline.train.keras_support import couples_rows
 from fallline.train.keras_task import keras_task
 

@@ -13,7 +13,7 @@ import fallline as fl
 from fallline.data import make_problem
 from fallline.optimize import rate_factors
 from fallline.recipe import default, override
-from fallline.train.keras_model import _recipe_optimizer
+from fallline.train.keras_settings import recipe_optimizer
 from fallline.train.prepared import prepare
 from fallline.train.table import _program
 from fallline.types import Recipe
@@ -69,7 +69,7 @@ def test_the_rate_that_is_shown_is_the_one_of_the_schedule() -> None:
     ],
 )
 def test_numbers_for_a_keras_model_where_the_recipe_leaves_them_open(name: str, expected: dict[str, float]) -> None:
-    assert _recipe_optimizer(override(default(), [f"optimizer.name={name}"]))[1] == expected
+    assert recipe_optimizer(override(default(), [f"optimizer.name={name}"]))[1] == expected
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "lion"])

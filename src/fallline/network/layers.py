@@ -49,7 +49,7 @@ class MaskDropout(RandomLayer):
         if not training:
             return x
         keep = keep_mask(self.draw(), self.rate.value, x.shape)
-        return jnp.where(keep, x / (1.0 - self.rate.value), 0.0)
+        return x * jnp.where(keep, 1.0 / (1.0 - self.rate.value), 0.0)
 
 
 class WhiteNoise(RandomLayer):

@@ -28,28 +28,36 @@ def _mix(bits: jax.Array) -> jax.Array:
 
 
 def random_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Return uniform 32-bit integers of the given shape.
+    """Return uniform 32-bit integers of the given shape; the upper bits are the better ones.
+
+    Rows and columns are hashed once each; an element mixes the sum of its two by two multiplications. The hashes are
+    kept from being computed again for every element, and again in the backward pass.
 
     Args:
         key: (2,) uint32: a stream (one per member and layer) and a counter (one per call).
         shape: static shape of the result.
     """
-    index = jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
-    start = _mix(key[0] + jnp.uint32(_GOLDEN) * key[1])
-    return _mix(_mix(index + start) ^ key[0])
+    start = _mix(_mix(key[0]) + jnp.uint32(_GOLDEN) * key[1])
+    rows, columns = math.prod(shape[:-1]), math.prod(shape[-1:])
+    row = _mix(jnp.arange(rows, dtype=jnp.uint32) + start)
+    column = _mix(jnp.arange(columns, dtype=jnp.uint32) ^ (start * jnp.uint32(_GOLDEN)))
+    row, column = jax.lax.optimization_barrier((row, column))
+    bits = (row[:, None] + column) * jnp.uint32(_MULTIPLY_1)
+    mixed: jax.Array = (bits ^ (bits >> 15)) * jnp.uint32(_MULTIPLY_2)
+    return mixed.reshape(shape)
 
 
 def keep_mask(key: jax.Array, rate: jax.Array | float, shape: tuple[int, ...]) -> jax.Array:
-    """Return a boolean mask that is False with probability ``rate`` (to 2^-32).
+    """Return a boolean mask that is False with probability ``rate`` (to 2^-24).
 
     Args:
         key: (2,) uint32, as for `random_bits`.
         rate: share of False, in [0, 1); may be traced.
         shape: static shape of the mask.
     """
-    # 24 bits compare exactly in float32; the finer resolution would buy nothing for a rate.
-    uniform = (random_bits(key, shape) >> 8).astype(jnp.float32) * jnp.float32(2.0**-24)
-    keep: jax.Array = uniform >= rate
+    # Whole numbers are compared: to turn every element's bits into a float first would cost more than drawing them.
+    threshold = (jnp.asarray(rate, jnp.float32) * jnp.float32(2.0**32)).astype(jnp.uint32)
+    keep: jax.Array = random_bits(key, shape) >= threshold
     return keep
 
 

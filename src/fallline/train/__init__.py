@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fallline.train.api import train
+    from fallline.train.api import train, train_many
     from fallline.train.diagnosed import diagnose_training
     from fallline.train.find_rate import find_learning_rate
     from fallline.train.gradients import check_gradients
@@ -19,6 +19,7 @@ __all__ = [
     "predict",
     "predict_proba",
     "train",
+    "train_many",
     "train_problem",
 ]
 
@@ -30,6 +31,7 @@ _HOMES = {
     "predict": "prediction",
     "predict_proba": "prediction",
     "train": "api",
+    "train_many": "api",
     "train_problem": "table",
 }
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Literal
 
 from fallline import recipe as recipes
 from fallline.errors import InputError
+from fallline.train.jobs import fold_pairs, varied
 from fallline.types import Problem, Progress, Recipe, Run
 
-__all__ = ["is_keras_model", "make_recipe_problem", "progress_printer", "train"]
+__all__ = ["is_keras_model", "make_recipe_problem", "progress_printer", "train", "train_many"]
 
 
 def is_keras_model(value: Any) -> bool:
@@ -112,16 +114,9 @@ def train(
             watch=watch,
         )
     chosen = _recipe(what, recipe, epochs, batch_size, shuffle, seed, early_stopping)
-    for name, value in (
-        ("validation_data", validation_data),
-        ("validation_split", validation_split or None),
-        ("class_weight", class_weight),
-    ):
-        if value is not None:
-            raise InputError(
-                f"{name} belongs to Keras models; a recipe makes its own folds and weights: "
-                "see split.folds, split.validation and training.class_weight."
-            )
+    _only_for_keras(
+        validation_data=validation_data, validation_split=validation_split or None, class_weight=class_weight
+    )
     from fallline.train.table import train_problem
 
     chosen, x = _images(chosen, x)
@@ -158,6 +153,153 @@ def _reconstruction(x: Any, kind: str | None, sample_weight: Any) -> Problem:
     if isinstance(x, (str, Path)):
         return reconstruction_problem(read_table(x), sample_weight=sample_weight, source=str(x))
     return reconstruction_problem(x, sample_weight=sample_weight)
+
+
+def train_many(
+    what: Any = "default",
+    x: Any = None,
+    y: Any = None,
+    *,
+    seeds: Iterable[int] | None = None,
+    folds: Any = None,
+    vary: Mapping[str, Iterable[Any]] | None = None,
+    recipe: Recipe | Sequence[Recipe] | None = None,
+    target: str | list[str] | None = None,
+    kind: str | None = None,
+    validation_data: Any = None,
+    validation_split: float = 0.0,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    class_weight: Mapping[Any, float] | None = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    early_stopping: Any = True,
+    scored: bool = True,
+    memory: int | None = None,
+    verbose: int | str = "auto",
+    on_progress: Any = None,
+) -> list[Run]:
+    """Train a network many times, with other seeds, other folds, other recipes, as few compiled programs.
+
+    Trainings that differ in numbers alone (seed, rows, learning rate, momentum, betas, penalties, rates of dropout and
+    noise, label smoothing, schedule, epochs) share one program and are spread over all cores; others are grouped. Each
+    ends by itself, at its own early stopping or divergence, and gives what it would have given alone.
+
+    Args:
+        what: a Keras model, which is left as it is; a `Recipe`, the name of a preset, or several of them.
+        x: for a Keras model: the inputs (n, ...). For recipes: a table, as for `fallline.train`. With y=None also
+            the pair (x, y).
+        y: targets (n, ...), or a column name.
+        seeds: one training for each. For a Keras model its initialisers draw the weights anew by the seed; without
+            ``seeds`` the weights that it has are the start.
+        folds: one training for each of: pairs (training rows, held-out rows) of row numbers or of booleans; a
+            scikit-learn splitter; or a number of folds (shuffled, stratified for classes). A recipe keeps the held-out
+            rows untouched for the score and splits its validation rows from the others; a Keras model validates on
+            them.
+        vary: recipe entry -> values, e.g. ``{"optimizer.learning_rate": [0.1, 0.01]}``: every combination.
+        recipe: for a Keras model: one or several recipes, as in `fallline.train`.
+        target: as for `fallline.train`.
+        kind: as for `fallline.train`.
+        validation_data: for a Keras model without folds, as for `fallline.train`.
+        validation_split: likewise.
+        epochs: most epochs.
+        batch_size: rows per step.
+        class_weight: for a Keras model: class index -> weight.
+        sample_weight: (n,) weights of the rows.
+        shuffle: new order of the rows in each epoch.
+        early_stopping: as for `fallline.train`.
+        scored: score every run on its held-out rows (without intervals).
+        memory: bytes that the members may take at once; default: half of what is free. More members than fit are
+            trained in waves, one after another.
+        verbose: 0 silent; 1 a line now and then; "auto": 1 on a terminal.
+        on_progress: called with a `Progress` between chunks of epochs; returning True ends the trainings under way.
+
+    Returns:
+        one run each: recipes outermost, then seeds, then folds; ``run.facts`` names its ``recipe_index``, ``seed`` and
+        ``fold``. A run's model is built when it is first asked for.
+
+    Raises:
+        InputError: what was given, what is allowed, what to do.
+
+    >>> import fallline as fl
+    >>> import numpy as np
+    >>> x = np.linspace(-1, 1, 80)[:, None]
+    >>> runs = fl.train_many("simple", (x, x[:, 0] ** 2), seeds=[0, 1], folds=4, epochs=3)
+    >>> len(runs), runs[-1].facts["seed"], runs[-1].facts["fold"], runs[-1].scores[0].n
+    (8, 1, 3, 20)
+    """
+    progress = on_progress or progress_printer(verbose)
+    if y is None and isinstance(x, tuple) and len(x) == 2:
+        x, y = x
+    chosen = None if seeds is None else _seeds(seeds)
+    if is_keras_model(what):
+        if x is None or y is None:
+            raise InputError("A Keras model is trained on x and y: fl.train_many(model, x, y).")
+        if target is not None or kind is not None:
+            raise InputError("target and kind belong to tables trained by a recipe; for a Keras model give x and y.")
+        if folds is not None and (validation_data is not None or validation_split):
+            raise InputError("A fold's held-out rows validate: give folds, or validation_data, or validation_split.")
+        from fallline.train.keras_many import train_many_keras
+
+        given: Sequence[Recipe | None] = [None]
+        if recipe is not None:
+            given = [recipe] if isinstance(recipe, Recipe) else list(recipe)
+        elif vary:
+            given = [recipes.default("simple")]
+        return train_many_keras(
+            what,
+            x,
+            y,
+            given=varied([one for one in given if one is not None], vary) or [None],
+            seeds=chosen,
+            folds=None if folds is None else fold_pairs(folds, y),
+            validation_data=validation_data,
+            validation_split=validation_split,
+            epochs=epochs,
+            batch_size=batch_size,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            scored=scored,
+            memory=memory,
+            on_progress=progress,
+        )
+    several = [what] if isinstance(what, (str, Recipe)) or not isinstance(what, Sequence) else list(what)
+    _only_for_keras(recipe=recipe, validation_data=validation_data, validation_split=validation_split or None,
+                    class_weight=class_weight)  # fmt: skip
+    named = [_recipe(one, None, epochs, batch_size, shuffle, None, early_stopping) for one in several]
+    from fallline.train.many import train_many_problems
+
+    problem = make_recipe_problem(x, y, target, kind, sample_weight)
+    return train_many_problems(
+        problem,
+        varied(named, vary),
+        seeds=chosen,
+        folds=None if folds is None else fold_pairs(folds, problem.y),
+        scored=scored,
+        memory=memory,
+        on_progress=progress,
+    )
+
+
+def _seeds(seeds: Any) -> list[int]:
+    found = list(seeds) if isinstance(seeds, Iterable) else [seeds]
+    wrong = [s for s in found if isinstance(s, bool) or not isinstance(s, Integral) or not 0 <= int(s) < 2**32]
+    if wrong or not found:
+        raise InputError(
+            f"seeds = {seeds!r} is not allowed: it takes whole numbers from 0 to {2**32 - 1}, e.g. seeds=range(10)."
+        )
+    return [int(s) for s in found]
+
+
+def _only_for_keras(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"{name} belongs to Keras models; a recipe makes its own folds and weights: "
+                "see split.folds, split.validation and training.class_weight."
+            )
 
 
 def _recipe(

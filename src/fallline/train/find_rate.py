@@ -182,7 +182,7 @@ def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: i
 
 
 def _keras(model: Any, x: Any, y: Any, recipe: Any, batch: Any, seeds: int, seed: int, rows: int) -> Found:
-    from fallline.train.keras_model import _compiled, _recipe_optimizer, build
+    from fallline.train.keras_settings import build, compiled, recipe_optimizer
     from fallline.train.keras_support import require_jax, require_supported
     from fallline.train.keras_task import keras_task
 
@@ -193,13 +193,13 @@ def _keras(model: Any, x: Any, y: Any, recipe: Any, batch: Any, seeds: int, seed
     x, y = as_arrays(x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
     build(model, x)
-    model = _compiled(model, x, y, recipe)
+    model = compiled(model, x, y, recipe)
     if recipe is None:
         own = type(model.optimizer).__name__.lower()
         recipe = recipes.override(recipes.default(), [f"optimizer.name={own if own in OPTIMIZER_NUMBERS else 'adam'}"])
     name = "adamw" if recipe.optimizer.name == "auto" else recipe.optimizer.name
     _require_rate(name)
-    optimizer, numbers = _recipe_optimizer(recipe)
+    optimizer, numbers = recipe_optimizer(recipe, model)
     chosen = np.random.default_rng([seed, 4]).permutation(n)[:rows]
     x, y = keras.tree.map_structure(lambda a: a[chosen], (x, y))
     sample = keras.tree.map_structure(lambda a: a[:2], (x, y))

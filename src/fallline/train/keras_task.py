@@ -20,7 +20,7 @@ from fallline.train.beginning import begin_optimizer
 from fallline.train.keras_steps import as_evaluated, as_trained
 from fallline.train.keras_support import convolves, couples_rows, normalises, pads_evaluation
 
-__all__ = ["KerasTask", "keras_task"]
+__all__ = ["KerasTask", "keras_task", "seeded"]
 
 Tree = Any
 
@@ -44,8 +44,8 @@ class KerasTask:
     numbers: dict[str, float]
 
 
-def _seeded(model: keras.Model, seed: int) -> list[np.ndarray]:
-    """Non-trainable weights, the random layers' states drawn from the seed."""
+def seeded(model: keras.Model, seed: int) -> list[np.ndarray]:
+    """Return the non-trainable weights, the random layers' states drawn from the seed."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     out = []
     for v in model.non_trainable_variables:
@@ -157,7 +157,7 @@ def keras_task(
         # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.
         if type(model).compute_loss is keras.Model.compute_loss and model._compile_loss is not None:
             task = replace(task, outputs=lambda p, aux, _, x: parted(p, aux, x)[0], cost=cost, penalty=penalty)
-    return KerasTask(task, params, _seeded(model, seed), start, numbers)
+    return KerasTask(task, params, seeded(model, seed), start, numbers)
 
 
 def _own_update(model: keras.Model) -> Callable[..., tuple[Tree, Tree]]:

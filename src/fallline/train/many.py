@@ -14,6 +14,7 @@ from fallline.data import as_pixels
 from fallline.engine import configure
 from fallline.errors import InputError
 from fallline.train.finish import finish_run
+from fallline.train.jobs import Fold
 from fallline.train.loop import Fitted, OnProgress, fit_population
 from fallline.train.orders import Member, bucket
 from fallline.train.postmortem import post_mortem, with_causes
@@ -22,10 +23,9 @@ from fallline.train.programs import begin, plan_of, program_key
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
 from fallline.types import Problem, Recipe, Run
 
-__all__ = ["Fold", "in_waves", "memory_for_members", "state_bytes", "train_many_problems"]
+__all__ = ["in_waves", "memory_for_members", "state_bytes", "train_many_problems"]
 
 Tree = Any
-Fold = tuple[np.ndarray, np.ndarray]  # (training rows, untouched rows)
 
 # Of the memory that is free when a population begins, so much may be taken by its members.
 _SHARE = 0.5
@@ -143,7 +143,9 @@ def _train_group(
     data, offsets = _blocks(jobs)
     sizes = [len(job.prepared.members) for job in jobs]
     single = table_program(replace(key, members=bucket(sizes[0])))
-    each = state_bytes(begin(single, jobs[0].prepared, jobs[0].problem.kind), keep_best=jobs[0].prepared.recipe.stopping.restore_best)
+    first = jobs[0]
+    state = begin(single, first.prepared, first.problem.kind)
+    each = state_bytes(state, keep_best=first.prepared.recipe.stopping.restore_best)
     for wave in in_waves(len(jobs), each * max(sizes), memory):
         starts = [begin(single, jobs[i].prepared, jobs[i].problem.kind) for i in wave]
         state = jax.tree.map(lambda *leaves: np.concatenate(leaves), *starts)
@@ -152,10 +154,10 @@ def _train_group(
         plan = plan_of(jobs[0].prepared.recipe)
         fitted = fit_population(program.population, members, plan, data, *state, on_progress=on_progress)
         causes = post_mortem(program.population, members, plan, data, fitted, program.network.model)
-        first = 0
+        done = 0
         for i in wave:
-            own = np.arange(first, first + sizes[i])
-            first += sizes[i]
+            own = np.arange(done, done + sizes[i])
+            done += sizes[i]
             yield int(i), fitted.take(own), program, {k - int(own[0]): c for k, c in causes.items() if k in own}
 
 

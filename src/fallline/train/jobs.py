@@ -1,0 +1,126 @@
+"""What many trainings differ in, as the user said it: combinations of recipe entries, and folds of rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fallline import recipe as recipes
+from fallline.errors import InputError
+from fallline.types import Recipe
+
+__all__ = ["Fold", "fold_pairs", "varied"]
+
+Fold = tuple[np.ndarray, np.ndarray]  # (training rows, held-out rows)
+
+_SEED = 0  # of the shuffle when folds are given by their number
+
+
+def varied(given: Sequence[Recipe], vary: Mapping[str, Iterable[Any]] | None) -> list[Recipe]:
+    """Return every recipe with every combination of the varied entries, the last entry changing fastest.
+
+    Args:
+        given: recipes.
+        vary: entry name -> values.
+
+    Raises:
+        RecipeError: an entry or a value that is not allowed.
+
+    >>> from fallline.recipe import default
+    >>> rates = varied([default("simple")], {"optimizer.learning_rate": [0.1, 0.01], "seed": [1, 2]})
+    >>> [(r.optimizer.learning_rate, r.seed) for r in rates]
+    [(0.1, 1), (0.1, 2), (0.01, 1), (0.01, 2)]
+    """
+    if not vary:
+        return list(given)
+    names, values = list(vary), [list(one) for one in vary.values()]
+    empty = [name for name, one in zip(names, values, strict=True) if not one]
+    if empty:
+        raise InputError(f"vary names no value for {', '.join(empty)}. Give at least one each.")
+    return [
+        recipes.override(recipe, [f"{name}={_text(value)}" for name, value in zip(names, chosen, strict=True)])
+        for recipe in given
+        for chosen in itertools.product(*values)
+    ]
+
+
+def _text(value: Any) -> str:
+    """A value as it is written in a recipe."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return "[" + ", ".join(_text(one) for one in value) + "]"
+    return value if isinstance(value, str) else repr(value)
+
+
+def fold_pairs(folds: Any, y: Any) -> list[Fold]:
+    """Return pairs of row numbers.
+
+    Args:
+        folds: pairs (training rows, held-out rows) as row numbers or booleans; a splitter with ``split(x, y)``; or how
+            many folds.
+        y: (n,) or (n, k) targets; classes are stratified when the folds are given by their number.
+
+    Raises:
+        InputError: an empty part, rows beyond the last, rows on both sides.
+
+    >>> [held.tolist() for _, held in fold_pairs([([0, 1], [2]), ([1, 2], [0])], np.zeros(3))]
+    [[2], [0]]
+    """
+    y = np.asarray(y)
+    n = len(y)
+    if isinstance(folds, (int, np.integer)) and not isinstance(folds, bool):
+        folds = _splitter(int(folds), y)
+    wrong = isinstance(folds, (str, Mapping, bool))
+    if hasattr(folds, "split") and not wrong:
+        folds = folds.split(np.zeros((n, 1)), y)
+    elif wrong or not isinstance(folds, Iterable):
+        raise InputError(
+            f"folds = {folds!r} is not allowed: it takes a number of folds, a scikit-learn splitter, or pairs of "
+            "(training rows, held-out rows)."
+        )
+    found = []
+    for place, pair in enumerate(folds):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise InputError(f"folds[{place}] is no pair of (training rows, held-out rows).")
+        train, held = (_rows(part, n, f"folds[{place}][{side}]") for side, part in enumerate(pair))
+        both = np.intersect1d(train, held)
+        if len(both):
+            raise InputError(
+                f"folds[{place}] has {len(both)} row(s) on both sides, e.g. row {both[0]}: what a network has seen "
+                "cannot tell how it does on new rows. Take them out of one side."
+            )
+        found.append((train, held))
+    if not found:
+        raise InputError("folds is empty: give at least one pair of (training rows, held-out rows).")
+    return found
+
+
+def _splitter(folds: int, y: np.ndarray) -> Any:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if not 2 <= folds <= len(y):
+        raise InputError(f"folds = {folds} is not allowed: it takes 2 to {len(y)} folds (there are {len(y)} rows).")
+    labels = y.ndim == 1 and y.dtype.kind in "iubOUS"
+    if labels and np.unique(y, return_counts=True)[1].min() >= folds:
+        return StratifiedKFold(folds, shuffle=True, random_state=_SEED)
+    return KFold(folds, shuffle=True, random_state=_SEED)
+
+
+def _rows(part: Any, n: int, name: str) -> np.ndarray:
+    rows = np.asarray(part)
+    if rows.dtype == bool:
+        if rows.shape != (n,):
+            raise InputError(f"{name} has the shape {rows.shape}: booleans take one per row, ({n},).")
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or not len(rows) or rows.dtype.kind not in "iu":
+        raise InputError(f"{name} takes row numbers, at least one; given: shape {rows.shape}, type {rows.dtype}.")
+    if rows.min() < 0 or rows.max() >= n:
+        wrong = rows.max() if rows.max() >= n else rows.min()
+        raise InputError(f"{name} names row {wrong}; rows go from 0 to {n - 1}.")
+    return rows.astype(np.int64)

@@ -1,0 +1,263 @@
+"""Many trainings of one Keras model as few compiled programs: seeds, folds and recipes become members."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from fallline import recipe as recipes
+from fallline.engine import configure
+from fallline.errors import InputError
+from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
+from fallline.train.beginning import begin_optimizer
+from fallline.train.evaluations import evaluations
+from fallline.train.jobs import Fold
+from fallline.train.keras_runs import assign, run_of
+from fallline.train.keras_settings import (
+    Settings,
+    build,
+    compiled,
+    eval_batch,
+    population_of,
+    recipe_optimizer,
+    row_weights,
+    rows_a_step,
+    settings_of,
+    validation_of,
+)
+from fallline.train.keras_support import (
+    couples_rows,
+    pads_evaluation,
+    require_full_batch,
+    require_jax,
+    require_supported,
+)
+from fallline.train.keras_task import KerasTask, keras_task, seeded
+from fallline.train.loop import Fitted, OnProgress, fit_population
+from fallline.train.many import in_waves, state_bytes
+from fallline.train.orders import Member, bucket
+from fallline.train.postmortem import post_mortem, with_causes
+from fallline.train.prepared import average_after
+from fallline.types import FULL_BATCH, REDUCING, Deferred, Recipe, Run, Score
+
+__all__ = ["train_many_keras"]
+
+Tree = Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One run to be made."""
+
+    recipe: Recipe | None
+    recipe_index: int
+    settings: Settings
+    optimizer: Any
+    numbers: dict[str, float]
+    seed: int
+    drawn: bool  # the weights are drawn anew by the seed; else the model's own are the start
+    fold: int | None
+    rows: Fold
+
+    def program(self, coupled: bool, exact: bool) -> tuple[Any, ...]:
+        """Return what must be equal for two jobs to share a compiled program.
+
+        Where batches must not be padded, in training or in evaluation, their numbers of rows must be equal as well.
+        """
+        o = self.recipe.optimizer if self.recipe is not None else None
+        reacts = o is not None and o.schedule in REDUCING
+        static = o and (o.name, o.nesterov, o.clip_norm > 0, reacts, o.rate_by_fan_in, o.average_from < 1.0)
+        shapes = (len(self.rows[0]) if coupled or exact else 0, len(self.rows[1]) if exact else 0)
+        return static, self.settings.stopping, self.settings.batch_size, shapes
+
+
+def train_many_keras(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    given: Sequence[Recipe | None] = (None,),
+    seeds: Sequence[int] | None = None,
+    folds: Sequence[Fold] | None = None,
+    validation_data: Any = None,
+    validation_split: float = 0.0,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    class_weight: Any = None,
+    sample_weight: Any = None,
+    shuffle: bool = True,
+    early_stopping: Any = True,
+    scored: bool = True,
+    memory: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Run]:
+    """Train copies of a Keras model, which itself is left as it is; see `fallline.train_many`."""
+    require_jax()
+    require_supported(model)
+    configure()
+    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    n = rows_of((x, y), "x and y")
+    weight = row_weights(sample_weight, n, "sample_weight")
+    (x, y, weight), validation, weighted = validation_of((x, y, weight), validation_data, validation_split)
+    if class_weight is not None:
+        weight = weight * class_weights(y, class_weight)
+    weighted = weighted or sample_weight is not None or class_weight is not None
+    n = len(weight)
+    data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
+    if folds is None:
+        folds = [(np.arange(n), np.arange(n, len(data[2])))]
+    validated = all(len(held) for _, held in folds)
+    build(model, x)
+    model = compiled(model, x, y, given[0])
+    sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
+
+    jobs = []
+    for index, one in enumerate(given):
+        recipe = recipes.check(one) if one is not None else None
+        optimizer, numbers = recipe_optimizer(recipe, model)
+        for seed in [0] if seeds is None else seeds:
+            for fold, rows in enumerate(folds):
+                many = len(rows[0])
+                own = settings_of(
+                    recipe, epochs, rows_a_step(recipe, batch_size, many), shuffle, early_stopping, validated
+                )
+                own = _full_batch(model, recipe, own, batch_size, many)
+                place = None if len(folds) == 1 else fold
+                jobs.append(
+                    _Job(recipe, index, own, optimizer, numbers | _averaged(recipe, own, many), int(seed),
+                         seeds is not None, place, rows)
+                )  # fmt: skip
+
+    starts = {seed: _initial(model, seed, x) for seed in {job.seed for job in jobs if job.drawn}}
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    coupled, exact = couples_rows(model), not pads_evaluation(model)
+    for place, job in enumerate(jobs):
+        groups.setdefault(job.program(coupled, exact), []).append(place)
+    runs: dict[int, Run] = {}
+    for places in groups.values():
+        chosen = [jobs[i] for i in places]
+        first = chosen[0]
+        task = keras_task(
+            model, optimizer=first.optimizer, numbers=first.numbers, seed=0, sample=sample, weighted=weighted
+        )
+        for place, run in _train_group(model, task, chosen, starts, data, validated, memory, on_progress):
+            runs[places[place]] = run if scored else run.with_(scores=(), held_out=None)
+    return [runs[i] for i in range(len(jobs))]
+
+
+def _averaged(recipe: Recipe | None, settings: Settings, rows: int) -> dict[str, float]:
+    if recipe is None:
+        return {}
+    planned = replace(recipe.training, epochs=settings.epochs, batch_size=settings.batch_size)
+    return average_after(replace(recipe, training=planned), rows)
+
+
+def _full_batch(model: keras.Model, recipe: Recipe | None, settings: Settings, asked: int | None, n: int) -> Settings:
+    if recipe is None or recipe.optimizer.name not in FULL_BATCH:
+        return settings
+    require_full_batch(
+        model, recipe.optimizer.name, recipe.training.batch_size if asked is None else settings.batch_size, n
+    )
+    return replace(settings, batch_size=n)
+
+
+def _initial(model: keras.Model, seed: int, x: Tree) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return (trainable, non-trainable) weights as the model's own initialisers draw them by this seed."""
+    before = random.getstate()
+    try:
+        random.seed(seed)  # Keras' initialisers take their seeds from here
+        fresh = _copy(model)
+    finally:
+        random.setstate(before)
+    build(fresh, x)
+    return [np.asarray(v.value) for v in fresh.trainable_variables], seeded(fresh, seed)
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    if type(model) is keras.Sequential or type(model).__name__ == "Functional":
+        fresh: keras.Model = keras.models.clone_model(model)
+        return fresh
+    try:
+        return type(model).from_config(model.get_config())
+    except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"The model {model.name!r} ({type(model).__name__}) cannot be built anew from its config, which every "
+            "further run needs. Give its class a get_config() and from_config(), or train it with fl.train()."
+        ) from error
+
+
+def _train_group(
+    model: keras.Model,
+    task: KerasTask,
+    jobs: Sequence[_Job],
+    starts: dict[int, tuple[list[np.ndarray], list[np.ndarray]]],
+    data: Tree,
+    validated: bool,
+    memory: int | None,
+    on_progress: OnProgress | None,
+) -> Iterator[tuple[int, Run]]:
+    """Train jobs of one program; yield (place, run)."""
+
+    def begin(job: _Job) -> tuple[Tree, Tree, Tree]:
+        params, aux = starts[job.seed] if job.drawn else (task.params, seeded(model, job.seed))
+        if job.optimizer is None:
+            return params, aux, task.optimizer
+        state = begin_optimizer(job.optimizer, [np.asarray(p)[None] for p in params], [job.seed])
+        return params, aux, jax.tree.map(lambda a: a[0], state)
+
+    keep_best = jobs[0].settings.stopping.keep_best
+    one = jax.tree.map(lambda a: np.asarray(a)[None], begin(jobs[0]))
+    plan = jobs[0].settings.plan(eval_batch(model, jobs[0].settings.batch_size, max(len(j.rows[0]) for j in jobs)))
+    for wave in in_waves(len(jobs), state_bytes(one, keep_best=keep_best), memory):
+        members = [
+            Member(j.seed, j.rows[0], j.rows[1], j.numbers, j.settings.plan(plan.eval_batch))
+            for j in (jobs[i] for i in wave)
+        ]
+        kind, stopping = population_of(model), jobs[0].settings.stopping
+        population = kind(task.task, stopping, bucket(len(members)), validated=validated)
+        state = jax.tree.map(lambda *leaves: np.stack(leaves), *(begin(jobs[i]) for i in wave))
+        fitted = fit_population(population, members, plan, data, *state, on_progress=on_progress)
+        causes = post_mortem(population, members, plan, data, fitted, model)
+        for i, place in enumerate(wave):
+            alone, job = fitted.take(np.array([i])), jobs[place]
+            run = _run(model, task, job, members[i], alone, {0: causes[i]} if i in causes else {})
+            yield int(place), run
+
+
+def _run(
+    model: keras.Model, task: KerasTask, job: _Job, member: Member, fitted: Fitted, causes: dict[int, Any]
+) -> Run:
+    run = run_of(model, member, fitted, job.settings, job.recipe, evaluations(job.optimizer, fitted)[0])
+
+    def rebuild() -> keras.Model:
+        fresh = _copy(model)
+        build(fresh, keras.tree.map_structure(lambda v: np.zeros((1, *v.shape[1:]), v.dtype), model.inputs))
+        fresh.compile_from_config(model.get_compile_config())
+        fresh.optimizer.build(fresh.trainable_variables)
+        assign(fresh, task, fitted, job.settings, own_optimizer=job.optimizer is None)
+        return fresh
+
+    facts = {**with_causes(run.facts, causes), "recipe_index": job.recipe_index, "fold": job.fold}
+    return run.with_(model=Deferred(rebuild), facts=facts, scores=_scores(model, fitted, job, member))
+
+
+def _scores(model: keras.Model, fitted: Fitted, job: _Job, member: Member) -> tuple[Score, ...]:
+    """The quantities on the held-out rows, for the weights that the run keeps."""
+    epochs, best = int(np.asarray(fitted.state.epoch)[0]), int(np.asarray(fitted.state.best_epoch)[0])
+    kept = best if job.settings.stopping.keep_best and best else epochs
+    if not len(member.val_rows) or not kept:
+        return ()
+    q = len(fitted.quantities)
+    values = fitted.seen[0, kept - 1, 1 + q : 1 + 2 * q]
+    metrics = model._compile_metrics.metrics if model._compile_metrics is not None else ()
+    rising = {metric.name for metric in metrics if getattr(metric, "_direction", None) == "up"}
+    return tuple(
+        Score(name, float(value), rows="validation", n=len(member.val_rows), higher_is_better=name in rising)
+        for name, value in zip(fitted.quantities, values, strict=True)
+    )

@@ -1,0 +1,290 @@
+"""The keywords of a Keras training, checked and resolved: what the user gave, the recipe's, or what fits the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from fallline.engine import Population, Stepwise, Stopping
+from fallline.errors import InputError
+from fallline.optimize import fan_in_factors, make_optimizer, schedule_numbers
+from fallline.recipe.checks import USUAL_DAMPING
+from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
+from fallline.train.arrays import as_arrays, rows_of, split_tail
+from fallline.train.halting import make_stopping, stopping_section, with_schedule
+from fallline.train.keras_support import convolves, rowwise_loss
+from fallline.train.orders import Plan
+from fallline.train.prepared import REDUCING_NUMBERS
+from fallline.types import REDUCING, OptimizerRecipe, Recipe
+
+__all__ = [
+    "Settings",
+    "build",
+    "compiled",
+    "eval_batch",
+    "guess_loss",
+    "population_of",
+    "recipe_optimizer",
+    "row_weights",
+    "rows_a_step",
+    "settings_of",
+    "validation_of",
+]
+
+Tree = Any
+
+# An uncompiled model is trained with the settings of the preset "simple".
+_EPOCHS = 100
+_BATCH = 32  # Keras' own default
+_PATIENCE = 20
+# Numbers per evaluation batch over the widest layer: 64 MB of float32.
+_EVAL_NUMBERS = 16_000_000
+# Rows whose outputs show what the output unit of a subclassed model does.
+_LOOKED_AT = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Keras' own keywords, resolved."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    stopping: Stopping
+    order: str = "shuffled"
+    doublings: tuple[float, ...] = ()
+    schedule: str = "constant"
+    warmup: float = 0.0
+    schedule_numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def plan(self, eval_batch: int) -> Plan:
+        """Return how a member is trained by them."""
+        return Plan(
+            self.epochs,
+            self.batch_size,
+            shuffle=self.shuffle,
+            order=self.order,
+            doublings=self.doublings,
+            schedule=self.schedule,
+            warmup=self.warmup,
+            schedule_numbers=self.schedule_numbers,
+            eval_batch=eval_batch,
+        )
+
+
+def population_of(model: keras.Model) -> type[Population]:
+    """Return how members of this model are trained: XLA's convolutions on a CPU lose their threads in a loop."""
+    return Stepwise if convolves(model) and jax.default_backend() == "cpu" else Population
+
+
+def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
+    """Return (what the output unit does: softmax, sigmoid or linear, its width)."""
+    out = model(keras.tree.map_structure(lambda a: a[:_LOOKED_AT], x), training=False)
+    if not hasattr(out, "shape"):
+        raise InputError(
+            "A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...])."
+        )
+    values, width = np.asarray(out), int(out.shape[-1])
+    if hasattr(model, "_output_layers") or isinstance(model, keras.Sequential):
+        last = model.layers[-1] if isinstance(model, keras.Sequential) else model.outputs[0]._keras_history.operation
+        named = str(getattr(getattr(last, "activation", None), "__name__", type(last).__name__)).lower()
+        return (named if named in ("softmax", "sigmoid") else "linear"), width
+    # A subclassed model does not say which layer is its last; what comes out of it does.
+    bounded = bool(((values > 0) & (values < 1)).all())
+    if bounded and width > 1 and np.allclose(values.sum(axis=-1), 1.0, atol=1e-4):
+        return "softmax", width
+    return ("sigmoid" if bounded and len(values) >= _LOOKED_AT // 4 else "linear"), width
+
+
+def guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
+    """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1), with its accuracy."""
+    activation, width = _output_activation(model, x)
+    index = y.dtype.kind in "iu" and width > 1 and (y.ndim == 1 or y.shape[-1] == 1)
+    if activation == "softmax" and not index:
+        return keras.losses.CategoricalCrossentropy(), [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    # Indices of classes cannot be quantities of several units.
+    if activation == "softmax" or (activation == "linear" and index):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=activation == "linear")
+        return loss, [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if np.shape(y)[1:] not in ((width,), ()) or (y.ndim == 1 and width > 1):
+        raise InputError(
+            f"The model gives {width} value(s) per row, but the targets have the shape {y.shape}. "
+            f"Give targets of the shape (rows, {width})."
+        )
+    if activation == "sigmoid":
+        return keras.losses.BinaryCrossentropy(), [keras.metrics.BinaryAccuracy(name="accuracy")]
+    return keras.losses.MeanSquaredError(), []
+
+
+def compiled(model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None) -> keras.Model:
+    """Return the model, compiled: one that was not gets the loss that fits its output unit, and Adam."""
+    if getattr(model, "compiled", False):
+        return model
+    if isinstance(y, (dict, list)):
+        raise InputError(
+            "A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...])."
+        )
+    loss, metrics = guess_loss(model, x, y)
+    rate = recipe.optimizer.learning_rate if recipe is not None and recipe.optimizer.learning_rate != "auto" else 1e-3
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=metrics)
+    return model
+
+
+def _stopping(early_stopping: Any, validated: bool) -> Stopping:
+    """What ``early_stopping`` means: False, True, a patience, a Keras EarlyStopping, or like a StoppingRecipe."""
+    if early_stopping is False or early_stopping is None:
+        return Stopping(keep_best=False)
+    if early_stopping is True:
+        return Stopping(patience=_PATIENCE) if validated else Stopping(keep_best=False)
+    if not validated:
+        raise InputError(
+            "early_stopping needs validation rows. Give validation_data or validation_split, or early_stopping=False."
+        )
+    if isinstance(early_stopping, (int, np.integer)) and early_stopping > 0:
+        return Stopping(patience=int(early_stopping))
+    if isinstance(early_stopping, keras.callbacks.EarlyStopping):
+        if early_stopping.monitor != "val_loss" or early_stopping.mode == "max":
+            raise InputError(
+                f"EarlyStopping(monitor={early_stopping.monitor!r}, mode={early_stopping.mode!r}) is not supported: "
+                "fallline stops by the smallest 'val_loss'."
+            )
+        if early_stopping.baseline is not None or early_stopping.start_from_epoch:
+            raise InputError(
+                "EarlyStopping's baseline and start_from_epoch are not supported. "
+                "Leave them out, or train with the model's own fit."
+            )
+        return Stopping(
+            patience=max(1, early_stopping.patience),
+            min_delta=abs(float(early_stopping.min_delta)),
+            keep_best=bool(early_stopping.restore_best_weights),
+        )
+    section = stopping_section(early_stopping)
+    if section is not None:
+        return make_stopping(resolve_stopping(section, _PATIENCE), validated=True, schedule="constant")
+    raise InputError(
+        f"early_stopping = {early_stopping!r} is not allowed: it takes False, True, "
+        "a patience in epochs (a whole number above 0), a criterion ('gl', 'pq', 'up' or 'patience'), the entries of a "
+        "recipe's [stopping] section as a dict, that section itself, or "
+        "keras.callbacks.EarlyStopping(monitor='val_loss')."
+    )
+
+
+def _positive(name: str, value: Any, default: int) -> int:
+    if value is None or value == "auto":
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} = {value!r} is not allowed: it takes a whole number of at least 1.")
+    return int(value)
+
+
+def eval_batch(model: keras.Model, batch: int, n: int) -> int:
+    """Return how many rows an evaluation takes at once."""
+    if not rowwise_loss(model):
+        return batch  # the loss of a batch depends on the batch: evaluate in Keras' own
+    outputs = [
+        out
+        for layer in model.layers
+        if getattr(layer, "_inbound_nodes", None)
+        for out in keras.tree.flatten(layer.output)
+    ]
+    widths = [int(np.prod([d or 1 for d in out.shape[1:]])) for out in outputs]
+    return max(batch, min(8192, n, _EVAL_NUMBERS // max([1, *widths] if widths else [4096])))
+
+
+def row_weights(given: Any, n: int, name: str) -> np.ndarray:
+    """Return (n,) weights, ones where none are given; InputError for a wrong number of them, or negative ones."""
+    if given is None:
+        return np.ones(n, np.float32)
+    weight = as_arrays(given, name)
+    if np.shape(weight) != (n,) or (weight < 0).any() or not weight.any():
+        raise InputError(
+            f"{name} of shape {np.shape(weight)} is not allowed: it takes {n} numbers >= 0, one per row, not all 0."
+        )
+    return np.asarray(weight, np.float32)
+
+
+def validation_of(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None, bool]:
+    """Return (training data, validation data or None, whether the latter has weights of its own)."""
+    if given is not None:
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise InputError("validation_data takes (x, y) or (x, y, sample_weight).")
+        vx, vy = as_arrays(given[0], "validation x"), as_arrays(given[1], "validation y")
+        m = rows_of((vx, vy), "validation_data")
+        weight = row_weights(given[2] if len(given) == 3 else None, m, "validation sample_weight")
+        x, y, _ = data
+        for name, mine, theirs in (("x", x, vx), ("y", y, vy)):
+            shapes = [keras.tree.map_structure(lambda a: ("rows", *np.shape(a)[1:]), tree) for tree in (mine, theirs)]
+            if shapes[0] != shapes[1]:
+                raise InputError(
+                    f"{name} has the shape {shapes[0]} in training but {shapes[1]} in validation_data; they must agree."
+                )
+        return data, (vx, vy, weight), len(given) == 3 and given[2] is not None
+    if share:
+        return *split_tail(data, share), False
+    return data, None, False
+
+
+def build(model: keras.Model, x: Tree) -> None:
+    """Build a model whose input shape is only known from the data."""
+    if not model.built or not model.variables:
+        model(keras.tree.map_structure(lambda a: a[:1], x), training=False)
+
+
+def rows_a_step(recipe: Recipe | None, batch_size: Any, n: int) -> Any:
+    """Return the batch size that is asked for, the keyword before the recipe."""
+    asked = batch_size if batch_size is not None or recipe is None else recipe.training.batch_size
+    return n if isinstance(asked, str) and asked == "all" else asked
+
+
+def settings_of(
+    recipe: Recipe | None, epochs: Any, batch_size: Any, shuffle: bool, early_stopping: Any, validated: bool
+) -> Settings:
+    """Return the keywords of a training resolved, the recipe's where they are not given."""
+    training = recipe.training if recipe is not None else None
+    if recipe is not None and early_stopping is True:
+        early_stopping = recipe.stopping if validated else False
+    optimizer = recipe.optimizer if recipe is not None else OptimizerRecipe()
+    return Settings(
+        epochs=_positive("epochs", epochs if epochs is not None or training is None else training.epochs, _EPOCHS),
+        batch_size=_positive("batch_size", batch_size, _BATCH),
+        shuffle=bool(shuffle) and (training is None or training.shuffle),
+        order="shuffled" if training is None else training.order,
+        doublings=() if training is None else training.batch_doublings,
+        stopping=with_schedule(_stopping(early_stopping, validated), optimizer.schedule),
+        schedule=optimizer.schedule if optimizer.schedule != "auto" else "constant",
+        warmup=optimizer.warmup,
+        schedule_numbers=schedule_numbers(optimizer),
+    )
+
+
+def recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) -> tuple[Any, dict[str, float]]:
+    """The recipe's optimizer for a foreign model; None when there is no recipe, so that the model's own is used."""
+    if recipe is None:
+        return None, {}
+    o = recipe.optimizer
+    name = "adamw" if o.name == "auto" else o.name
+    if o.l1 or o.l2:
+        raise InputError(
+            "optimizer.l1 and l2 act on fallline's own networks; "
+            "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
+        )
+    factors = None
+    if o.rate_by_fan_in and model is not None:
+        variables = model.trainable_variables
+        factors = fan_in_factors([v.path for v in variables], [tuple(v.shape) for v in variables])
+    made = make_optimizer(
+        name, nesterov=o.nesterov, clip=o.clip_norm > 0, factors=factors, averaged=o.average_from < 1.0
+    )
+    usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, "damping": USUAL_DAMPING}
+    usual |= own_numbers(name)
+    values = {key: getattr(o, key) for key in made.numbers if key != "average_after"}
+    numbers = {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
+    if o.schedule in REDUCING:
+        reducing = resolve_reducing(o, recipe.stopping)
+        numbers |= {key: float(getattr(reducing, key)) for key in REDUCING_NUMBERS}
+    return made, numbers
