@@ -32,7 +32,7 @@ from fallline.rules._from_tensorboard import curves_from_tensorboard, is_tensorb
 from fallline.rules._rates import PLAIN
 from fallline.types import SEVERITIES, Diagnosis, Finding, Problem, Recipe, Run, Severity, Trace
 
-__all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine"]
+__all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine", "lost_cause"]
 
 # Inputs of a hundred times their size are a risk for the next training even where this one coped.
 _HARMFUL = frozenset({"inputs-not-scaled"})
@@ -179,6 +179,33 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
                 examined.append(name)
                 findings.extend(rule(statistics))
     return Diagnosis(rank(_excuse(findings, statistics.get("explained"))), not_examined, tuple(examined))
+
+
+# A flat curve is given this share of the planned epochs, and at least so many, to leave a plateau.
+PATIENCE_SHARE, PATIENCE = 1 / 3, 20
+# Below this confidence a rule does not end a training.
+SURE = 0.8
+
+
+def lost_cause(curves: Mapping[str, np.ndarray], *, planned: int) -> Finding | None:
+    """Return why a training that still runs is lost, or None: what the rules that can look during a training say.
+
+    Args:
+        curves: name -> (epochs so far,).
+        planned: epochs in all.
+    """
+    statistics = curve_statistics(curves, running=False)
+    keep(statistics)
+    loss = statistics.get("loss")
+    values = finite(loss)[1] if loss is not None else np.zeros(0)
+    waited = len(values) >= max(PATIENCE, PATIENCE_SHARE * planned)
+    found: list[Finding] = []
+    with np.errstate(all="ignore"):
+        for rule in discover():
+            ready = not rule.missing(statistics) and len(values) >= rule.symptom.min_epochs
+            if "during" in rule.symptom.when and ready and (waited or rule.symptom.name != "underfit-flat"):
+                found += [f for f in rule(statistics) if f.severity == "serious" and f.confidence >= SURE]
+    return rank(found)[0] if found else None
 
 
 def _derive(statistics: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "group", "main"]
 # What `fallline --help` prints of each command, so that it need not import them.
 COMMANDS = {
     "train": "Train a network on a table and explain the result.",
-    "check": "Check a model before it is trained: its derivatives.",
+    "check": "Say what is wrong before a training; check a model's derivatives.",
     "predict": "Predict the rows of a new table with a trained run.",
     "runs": "List the runs in a folder.",
     "diagnose": "Say what is wrong with a training, from a run folder, a CSV of curves or TensorBoard logs.",

@@ -97,6 +97,7 @@ class Job:
         origin: the name of the run that the fingerprint is from.
         resume: go on from the last checkpoint.
         watch: look inside the networks while they train.
+        stop_when_lost: end a training of which nothing can come.
     """
 
     source: Source
@@ -108,6 +109,7 @@ class Job:
     origin: str = ""
     resume: bool = False
     watch: bool = True
+    stop_when_lost: bool = False
 
     def command(self) -> dict[str, Any]:
         """Return what a later ``--resume`` needs, as plain values."""
@@ -264,6 +266,7 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
     from fallline.report import render
     from fallline.store import LiveWriter, environment, write_run, write_start
     from fallline.train import train_problem
+    from fallline.train.lost import LostWatch
 
     command = job.command()
     begun = job.resume
@@ -296,9 +299,11 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
                 pending.clear()
             return progress(event)
 
+        lost = LostWatch(watched) if job.stop_when_lost else None
         run = train_problem(
-            problem, job.recipe, on_progress=watched, checkpoint=checkpoint, resume=state, watch=job.watch
+            problem, job.recipe, on_progress=lost or watched, checkpoint=checkpoint, resume=state, watch=job.watch
         )
+        run = lost.ended(run) if lost is not None else run
         run = run.with_(
             facts={**run.facts, "name": folder.path.name, COMMAND: command},
             environment=environment(seed=job.recipe.seed, fingerprint=problem.fingerprint),

@@ -42,10 +42,17 @@ PRESETS = ("default", "simple")
 @click.option("--time", metavar="COLUMN", help="Train on the past, test on the latest; short for split.time=COLUMN.")
 @reading
 @click.option("--no-watch", is_flag=True, help="Do not look inside the networks while they train.")
+@click.option("--stop-when-lost", is_flag=True, help="End a training that explodes, dies or stays flat.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
 def command(
-    data: str | None, assignments: tuple[str, ...], resume: str | None, quiet: bool, as_json: bool, **options: Any
+    data: str | None,
+    assignments: tuple[str, ...],
+    resume: str | None,
+    stop_when_lost: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train a network on the table DATA (CSV, TSV, Parquet or .npz) and explain the result.
 
@@ -68,9 +75,9 @@ def command(
     screen = Screen(quiet=quiet, as_json=as_json)
     if resume is not None:
         _refuse_changes("--resume", (*_given(options), *assignments), "the table, the options and the recipe")
-        work(resumed(Path(resume), data), screen)
+        work(replace(resumed(Path(resume), data), stop_when_lost=stop_when_lost), screen)
         return
-    work(_new(data, assignments, options), screen)
+    work(replace(_new(data, assignments, options), stop_when_lost=stop_when_lost), screen)
 
 
 def _given(options: dict[str, Any], but: tuple[str, ...] = ()) -> list[str]:

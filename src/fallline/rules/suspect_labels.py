@@ -35,7 +35,7 @@ from fallline.types import Finding
 __all__ = ["ONE_OF", "SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S26", "suspect-labels", "generalisation", ("before", "after"))
-ONE_OF = ("class_counts", "target_sd", "contradicting_rows", "shared_rows", "leak_strength")
+ONE_OF = ("class_counts", "target_sd", "contradicting_rows", "shared_rows", "leak_strength", "neighbour_gain")
 
 # Rows that contradict another row, and validation rows seen in training.
 CONTRADICTING = 0.05

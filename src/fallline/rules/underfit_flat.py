@@ -4,7 +4,7 @@ What it does
 ------------
 Looks whether the training loss ever became clearly lower than the loss of a constant prediction (the entropy of the
 classes, the variance of the targets). Where that reference is not known, looks whether the loss moved at all between
-the first and the last epoch.
+the first and the last epoch, or stands still to the last digit.
 
 Why it hurts
 ------------
@@ -32,7 +32,7 @@ from fallline.types import Finding
 
 __all__ = ["SYMPTOM", "examine"]
 
-SYMPTOM = Symptom("S1", "underfit-flat", "learning", ("after",), min_epochs=5)
+SYMPTOM = Symptom("S1", "underfit-flat", "learning", ("during", "after"), min_epochs=5)
 
 # A loss that explains less than 3 % of the uncertainty of a constant prediction has not left it. Calibration (192
 # healthy networks of scikit-learn on 13 bundled or made tables, 3 seeds): they explained 16 % and more; half of those
@@ -44,6 +44,11 @@ NO_MOVEMENT = 0.02
 ACCURATE = 0.8
 # A fall at the end beyond this many of its own standard errors is a curve that still moves (then S2 speaks).
 SIGNIFICANT = 3.0
+
+# A loss that is the same to the last digit for so many epochs belongs to a network that does not change any more ...
+DEAD = 10
+# ... and has learned nothing, when it lies above this share of where it started.
+NEAR_START = 0.5
 
 TREATMENTS = (
     "raise the learning rate tenfold",
@@ -88,6 +93,16 @@ def examine(
             evidence={"final_loss": last, "constant_prediction_loss": reference_loss, "explained": explained},
             cause="The learning rate is far too low or too high, the units are dead or saturated, the network is too "
             "small for the relation, or the inputs carry no information.",
+            treatments=TREATMENTS,
+        )
+        return
+    if len(values) >= DEAD and float(np.ptp(values[-DEAD:])) == 0.0 and last > NEAR_START * first:
+        yield SYMPTOM.finding(
+            "serious",
+            0.9,
+            f"The training loss has been {last:.6g} to the last digit for {DEAD} epochs: nothing changes any more.",
+            evidence={"final_loss": last, "first_loss": first, "epochs": len(values)},
+            cause="The units are dead or saturated, or the output is constant, so that no gradient is left.",
             treatments=TREATMENTS,
         )
         return

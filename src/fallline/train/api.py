@@ -41,6 +41,7 @@ def train(
     recipe: Recipe | None = None,
     on_progress: Any = None,
     watch: bool | int | str = True,
+    stop_when_lost: bool = False,
 ) -> Run:
     """Train a network: a Keras model of your own on arrays, or a recipe's ensemble on a table.
 
@@ -73,6 +74,8 @@ def train(
             True: now and then, as seldom as it should cost; False: never; k: every k epochs; "all": also the curvature
             along the step and the sharpness. Of a recipe's ensemble the first two networks are watched. Watching
             changes no weight.
+        stop_when_lost: end a training that is lost (exploded, dead, flat for a third of its epochs); ``facts["lost"]``
+            and the diagnosis say why.
 
     Returns:
         the run: ``.model``, ``.history``, ``.trace``, ``.outcome``, ``.diagnosis``, ``.predict(x)``, ``.save(path)``.
@@ -89,6 +92,31 @@ def train(
     ('completed', 5)
     """
     progress = on_progress or progress_printer(verbose)
+    if stop_when_lost:
+        from fallline.train.lost import LostWatch
+
+        lost = LostWatch(progress)
+        return lost.ended(
+            train(
+                what,
+                x,
+                y,
+                target=target,
+                kind=kind,
+                validation_data=validation_data,
+                validation_split=validation_split,
+                epochs=epochs,
+                batch_size=batch_size,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                shuffle=shuffle,
+                seed=seed,
+                early_stopping=early_stopping,
+                recipe=recipe,
+                on_progress=lost,
+                watch=watch,
+            )
+        )
     if is_keras_model(what):
         if x is None or y is None:
             raise InputError("A Keras model is trained on x and y: fl.train(model, x, y).")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-
-if TYPE_CHECKING:
-    pass
-
 
 __all__ = ["FAMILIES", "SEVERITIES", "Diagnosis", "Family", "Finding", "Severity"]
 
@@ -90,6 +87,12 @@ class Diagnosis:
             "examined": list(self.examined),
             "not_examined": dict(self.not_examined),
         }
+
+    def _repr_html_(self) -> str:
+        """Return the findings with their evidence drawn, for a notebook."""
+        # Drawing lives in a higher room, which is looked up when a notebook asks.
+        found: str = importlib.import_module("fallline.report.findings").diagnosis_html(self)
+        return found
 
     def __str__(self) -> str:
         lines = [f"{finding.severity:8} {finding.symptom}: {finding.message}" for finding in self.findings]
