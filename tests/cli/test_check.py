@@ -35,7 +35,8 @@ def test_the_derivatives_of_a_saved_model_are_checked(files: tuple[str, str]) ->
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m, d: [m, d], "Nothing is asked for"),
+        (lambda m, d: [m], "checked with its data"),
+        (lambda m, d: ["--gradients", m], "checked on data"),
         (lambda m, d: ["--gradients", d, d], "only .keras files are loaded"),
         (lambda m, d: ["--gradients", "none.keras", d], "There is no file none.keras"),
         (lambda m, d: ["--gradients", m, d, "-t", "z"], "it takes 'z' and at least one more"),
