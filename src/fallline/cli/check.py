@@ -91,7 +91,9 @@ def _symptoms(
         from fallline.store import load_model
 
         x, y = _arrays(data, target, None)
-        return check(load_model(model), x, y, loss=loss, batch_size=batch_size, epochs=epochs)
+        loaded = load_model(model)
+        loss = loss or _compiled_loss(model)
+        return check(loaded, x, y, loss=loss, batch_size=batch_size, epochs=epochs)
     if Path(model).suffix == ".keras":
         raise InputError(f"A model is checked with its data: fallline check {model} data.npz -t y.")
     from fallline.data import make_problem, read_table
@@ -99,6 +101,18 @@ def _symptoms(
 
     recipe = default("default") if recipe_file is None else from_toml(Path(recipe_file).read_text(encoding="utf-8"))
     return check(recipe, make_problem(read_table(model), target=target, source=model))
+
+
+def _compiled_loss(path: str) -> str | None:
+    """Return the name of the loss that a saved model was compiled with; it is loaded without one."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        compiled = json.loads(archive.read("config.json")).get("compile_config") or {}
+    loss = compiled.get("loss") if isinstance(compiled, dict) else None
+    if isinstance(loss, dict) and not (loss.get("config") or {}).get("from_logits"):
+        loss = loss.get("class_name")
+    return loss if isinstance(loss, str) else None
 
 
 def _arrays(path: str, target: str, rows: int | None) -> tuple[Any, Any]:
