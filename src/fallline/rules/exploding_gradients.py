@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fallline.rules._curves import finite
 from fallline.rules._inside import name_of
 from fallline.rules._rule import Symptom
 from fallline.types import Finding
@@ -48,13 +49,15 @@ def examine(
     lost_at: int | None = None,
     start_loss: float | None = None,
     reference_loss: float | None = None,
+    loss: np.ndarray | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding at the first look with an infinite or far too large gradient."""
     gradient = np.asarray(network_gradient_norm, np.float64).reshape(-1)
     weight = np.asarray(network_weight_norm, np.float64).reshape(-1)
     if not len(gradient) or len(gradient) != len(weight):
         return
-    unit = max(1.0, abs(reference_loss or 0.0), abs(start_loss or 0.0))
+    first = finite(loss)[1][:1] if loss is not None else np.zeros(0)  # a gradient is as large as the loss it is of
+    unit = max(1.0, abs(reference_loss or 0.0), abs(start_loss or 0.0), *np.abs(first).tolist())
     share = np.divide(gradient, weight * unit, out=np.zeros(len(gradient)), where=weight > 0)
     infinite = ~np.isfinite(gradient) & (np.isfinite(weight) | (np.arange(len(weight)) == 0))
     grew = np.zeros(len(gradient), bool)

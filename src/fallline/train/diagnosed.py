@@ -98,7 +98,7 @@ def _trained(
             copy, x, y, validation_data=validation_data, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
             seed=seed, early_stopping=False, verbose=0,
         )  # fmt: skip
-    except FalllineError as refused:
+    except (FalllineError, TypeError, ValueError) as refused:  # the latter two are Keras' own, of shapes and losses
         return _by_keras(copy, x, y, before, epochs, batch_size, validation_data, shuffle, refused)
     checked = {**run.facts.get("checked", {}), **plain_checked(before)}
     return diagnose(_with(run, checked))
@@ -117,7 +117,7 @@ def _by_keras(
     batch_size: int,
     validation_data: Any,
     shuffle: bool,
-    refused: FalllineError,
+    refused: Exception,
 ) -> Diagnosis:
     """Train by Keras' own fit what the engine refused; the check alone speaks where that fails, too."""
     try:
