@@ -95,6 +95,12 @@ _HOMES = {
 if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "jax"
 
+# JAX decides once, when it is first used, how many devices a CPU is; building a Keras model is a use. Every core is a
+# device, so that the members of a population train side by side. `fallline.engine.configure` does the same for a JAX
+# that is imported but not yet in use, and leaves a number that somebody chose.
+if "jax" not in sys.modules and hasattr(os, "sched_getaffinity"):
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(len(os.sched_getaffinity(0))))
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:

@@ -12,6 +12,7 @@ import pytest
 from sklearn.model_selection import KFold
 
 import fallline as fl
+from fallline.engine import Population
 from fallline.errors import InputError, RecipeError
 from fallline.train.jobs import fold_pairs, varied
 from fallline.train.many import in_waves, memory_for_members, state_bytes
@@ -42,6 +43,14 @@ def network() -> keras.Model:
     )
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "binary_crossentropy", metrics=["accuracy"])
     return model
+
+
+def traces(monkeypatch: pytest.MonkeyPatch) -> list[Population]:
+    """The populations whose program is traced from here on, each as often as it is."""
+    found: list[Population] = []
+    share = Population._share
+    monkeypatch.setattr(Population, "_share", lambda self, *given: found.append(self) or share(self, *given))
+    return found
 
 
 def values(run: Run) -> list[np.ndarray]:
@@ -108,11 +117,7 @@ def test_programs_that_differ_are_grouped_not_refused() -> None:
 
 def test_numbers_do_not_compile_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Learning rate, momentum, betas, penalties, dropout, noise, label smoothing, schedule and epochs are traced."""
-    from fallline.engine import Population
-
-    programs: list[Population] = []
-    start = Population.start
-    monkeypatch.setattr(Population, "start", lambda self, *given: programs.append(self) or start(self, *given))
+    traced = traces(monkeypatch)
     base = ["network.input_noise=0.1", "training.label_smoothing=0.1", "optimizer.l2=0.001", "training.batch_size=16"]
     one = small(*base, "training.epochs=3")
     other = small(
@@ -121,8 +126,7 @@ def test_numbers_do_not_compile_again(monkeypatch: pytest.MonkeyPatch) -> None:
         "optimizer.schedule=cosine", "optimizer.warmup=0.1", "training.epochs=5", "training.batch_size=16", "seed=9",
     )  # fmt: skip
     runs = fl.train_many([one, other], X, Y, verbose=0)
-    assert len({id(program) for program in programs}) == 1
-    assert programs[0]._program._cache_size() == 1
+    assert len(traced) == 1
     assert [run.trace.n_epochs for run in runs] == [3, 5]
     assert runs[0].trace.curve("loss")[-1] != runs[1].trace.curve("loss")[2]
 
@@ -166,15 +170,10 @@ def test_a_keras_model_on_folds_is_the_model_alone(folds: list[Any]) -> None:
 
 
 def test_unequal_folds_share_one_program(folds: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from fallline.engine import Population
-
-    made: list[Population] = []
-    begin = Population.__init__
-    monkeypatch.setattr(Population, "__init__", lambda self, *g, **k: made.append(self) or begin(self, *g, **k))
+    traced = traces(monkeypatch)
     fl.train_many(network(), X, Y, folds=folds, **QUICK)
     assert len({len(train) for train, _ in folds}) == 2
-    assert len(made) == 1
-    assert made[0]._program._cache_size() == 1
+    assert len(traced) == 1
 
 
 def test_a_population_of_three_is_part_of_one_of_nine(folds: list[Any]) -> None:
@@ -233,7 +232,7 @@ def test_waves_hold_what_fits() -> None:
 
 def test_the_state_is_what_the_formula_says() -> None:
     """What the compiled program takes and gives for a member's state is the formula's 2 of 3 copies."""
-    from fallline.engine import Population, Stopping
+    from fallline.engine import Stopping
     from tests.engine import toy
 
     sizes = []
