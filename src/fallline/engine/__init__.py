@@ -18,6 +18,7 @@ from fallline.engine.member import (
     used_weights,
 )
 from fallline.engine.population import Population
+from fallline.engine.row_losses import row_losses
 from fallline.engine.stepwise import Stepwise, steps_of
 from fallline.engine.stopping import Pace, Stopping
 
@@ -40,6 +41,7 @@ __all__ = [
     "configure",
     "inspect_step",
     "member_devices",
+    "row_losses",
     "start_state",
     "steps_of",
     "take_apart",

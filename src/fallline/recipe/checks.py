@@ -237,11 +237,7 @@ def _training(recipe: Recipe) -> Iterator[str]:
             f'training.loss = "{training.loss}" compares quantities. Use label_smoothing = 0 or loss = "cross_entropy".'
         )
     yield from _growth(recipe)
-    if training.order == "classes" and not training.shuffle:
-        yield (
-            'training.order = "classes" draws a new order in each epoch, but training.shuffle = false keeps the given '
-            'one. Use shuffle = true, or order = "shuffled".'
-        )
+    yield from _order(recipe)
     yield from _stopping(stopping)
     patient = stopping.patience if stopping.criterion == "patience" else "auto"
     waits = recipe.optimizer.reduce_patience if recipe.optimizer.schedule == "plateau" else "auto"
@@ -250,6 +246,27 @@ def _training(recipe: Recipe) -> Iterator[str]:
             f"optimizer.reduce_patience = {waits} never lowers the rate: the training stops at stopping.patience = "
             f"{patient}. Use a smaller reduce_patience or a larger patience."
         )
+
+
+def _order(recipe: Recipe) -> Iterator[str]:
+    training, usual = recipe.training, TrainingRecipe()
+    if training.order != "shuffled" and not training.shuffle:
+        yield (
+            f'training.order = "{training.order}" draws a new order in each epoch, but training.shuffle = false keeps '
+            'the given one. Use shuffle = true, or order = "shuffled".'
+        )
+    if training.order == "errors" and recipe.optimizer.name in FULL_BATCH:
+        yield (
+            'training.order = "errors" shows some examples more often than others, but optimizer.name = "'
+            f'{recipe.optimizer.name}" takes all rows at every step. Use order = "shuffled".'
+        )
+    for number in ("emphasis", "emphasis_share", "emphasis_every", "emphasis_patience"):
+        value, idle = getattr(training, number), getattr(usual, number)
+        if training.order != "errors" and value != idle:
+            yield (
+                f'training.{number} = {value:g} belongs to order = "errors", but training.order = "{training.order}". '
+                f'Use order = "errors", or {number} = {shown(idle)}.'
+            )
 
 
 def _growth(recipe: Recipe) -> Iterator[str]:

@@ -17,8 +17,8 @@ from fallline.recipe.checks import USUAL_DAMPING
 from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
 from fallline.train.arrays import as_arrays, rows_of, split_tail
 from fallline.train.halting import make_stopping, stopping_section, with_schedule
-from fallline.train.keras_support import convolves, rowwise_loss
-from fallline.train.orders import Plan
+from fallline.train.keras_support import convolves, require_row_losses, rowwise_loss
+from fallline.train.orders import Emphasis, Plan, emphasis_of
 from fallline.train.prepared import REDUCING_NUMBERS
 from fallline.types import REDUCING, OptimizerRecipe, Recipe
 
@@ -61,6 +61,7 @@ class Settings:
     schedule: str = "constant"
     warmup: float = 0.0
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
+    emphasis: Emphasis | None = None
 
     def plan(self, eval_batch: int) -> Plan:
         """Return how a member is trained by them."""
@@ -74,6 +75,7 @@ class Settings:
             warmup=self.warmup,
             schedule_numbers=self.schedule_numbers,
             eval_batch=eval_batch,
+            emphasis=self.emphasis,
         )
 
 
@@ -249,6 +251,10 @@ def settings_of(
     if recipe is not None and early_stopping is True:
         early_stopping = recipe.stopping if validated else False
     optimizer = recipe.optimizer if recipe is not None else OptimizerRecipe()
+    if training is not None and training.order != "shuffled" and not shuffle:
+        raise InputError(
+            f'shuffle=False keeps the given order, but the recipe says training.order = "{training.order}". Use one.'
+        )
     return Settings(
         epochs=_positive("epochs", epochs if epochs is not None or training is None else training.epochs, _EPOCHS),
         batch_size=_positive("batch_size", batch_size, _BATCH),
@@ -259,6 +265,7 @@ def settings_of(
         schedule=optimizer.schedule if optimizer.schedule != "auto" else "constant",
         warmup=optimizer.warmup,
         schedule_numbers=schedule_numbers(optimizer),
+        emphasis=None if training is None else emphasis_of(training),
     )
 
 
@@ -266,6 +273,8 @@ def recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) ->
     """The recipe's optimizer for a foreign model; None when there is no recipe, so that the model's own is used."""
     if recipe is None:
         return None, {}
+    if model is not None:
+        require_row_losses(model, recipe)
     o = recipe.optimizer
     name = "adamw" if o.name == "auto" else o.name
     if o.l1 or o.l2:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from fallline.errors import BackendError, InputError, RecipeError
+from fallline.types import Recipe
 
 __all__ = [
     "convolves",
@@ -15,6 +16,7 @@ __all__ = [
     "pads_evaluation",
     "require_full_batch",
     "require_jax",
+    "require_row_losses",
     "require_supported",
     "rowwise_loss",
 ]
@@ -130,6 +132,24 @@ def rowwise_loss(model: keras.Model) -> bool:
     if "compute_loss" in vars(model) or type(model).compute_loss is not keras.Model.compute_loss:
         return False
     return all(_is_row_mean(loss) for loss in keras.tree.flatten(model.loss) if loss is not None)
+
+
+def require_row_losses(model: keras.Model, recipe: Recipe) -> None:
+    """Raise unless the examples have losses of their own, where the order goes by them.
+
+    Args:
+        model: compiled.
+        recipe: of its training.
+
+    Raises:
+        RecipeError: the loss belongs to a batch.
+    """
+    if recipe.training.order == "errors" and not rowwise_loss(model):
+        mistake = (
+            'training.order = "errors" goes by the loss of every example, but the loss of the model '
+            f'{model.name!r} is not known to be a mean over rows. Use order = "shuffled", or a loss of Keras.'
+        )
+        raise RecipeError([mistake])
 
 
 def _ours(thing: Any) -> bool:

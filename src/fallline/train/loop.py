@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from fallline.engine import (
     Population,
     Stepwise,
     Watched,
+    row_losses,
     start_state,
     used_weights,
 )
@@ -66,6 +68,7 @@ class Fitted:
         used: the weights at the end as they are evaluated and handed out, leaves (p, ...).
         factors: (p, epochs run) factor on the learning rate at the last step of each epoch; NaN where something lowers
             a member's own and the member had ended.
+        streaks: (p, most rows) which examples were emphasised at last, see `fallline.train.orders.Orders`.
     """
 
     state: MemberState
@@ -78,6 +81,7 @@ class Fitted:
     steps_done: np.ndarray
     used: Tree
     factors: np.ndarray
+    streaks: np.ndarray
 
     def take(self, members: np.ndarray) -> Fitted:
         """Return some of the members."""
@@ -91,6 +95,7 @@ class Fitted:
             steps=self.steps[members],
             used=used,
             factors=self.factors[members, :ran],
+            streaks=self.streaks[members],
         )
 
 
@@ -162,6 +167,7 @@ class _Session:
         self.seen = np.full((len(members), self.orders.epochs, population.columns), np.nan, np.float32)
         self.done = 0
         self.interrupted = False
+        self.row_losses: Callable[..., jax.Array] | None = None  # compiled when it is needed
         self.before = 0.0  # seconds spent before a resume
 
     def arrange(self, members: np.ndarray) -> MemberState:
@@ -205,11 +211,32 @@ class _Session:
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         self.done, self.before = int(meta["epochs_done"]), float(meta["seconds"])
         self.seen[:, : self.done] = arrays["seen"]
+        if "streaks" in arrays:
+            self.orders.streaks[:] = arrays["streaks"]
 
     def save(self, state: MemberState, seconds: float) -> None:
         if self.checkpoint is not None:
-            seen = self.seen[:, : self.done]
-            self.checkpoint({**_flat(self.gather(state)), "seen": seen}, {"epochs_done": self.done, "seconds": seconds})
+            arrays = {**_flat(self.gather(state)), "seen": self.seen[:, : self.done]}
+            if self.orders.streaks.any():
+                arrays["streaks"] = self.orders.streaks.copy()
+            self.checkpoint(arrays, {"epochs_done": self.done, "seconds": seconds})
+
+    def emphasise(self, state: MemberState, running: np.ndarray) -> None:
+        """Look at the loss of every example, for the members whose order goes by it, where it is time."""
+        due = np.flatnonzero(self.current.looking(self.done) & running)
+        if not len(due):
+            return
+        task = self.population.task
+        if self.row_losses is None:
+            self.row_losses = jax.jit(partial(row_losses, task))
+        used, aux = jax.tree.map(np.asarray, (used_weights(task, state), state.aux))
+        for place in due:
+            member = self.current.members[place]
+            params, fixed = jax.tree.map(lambda a, i=place: a[i], (used, aux))
+            numbers = {key: np.float32(value) for key, value in member.numbers.items()}
+            batches = in_batches([member.train_rows], self.current.plans[place].eval_batch, False).batches[0]
+            losses = [np.asarray(self.row_losses(numbers, self.data, params, fixed, batch)) for batch in batches]
+            self.current.emphasise(int(place), np.concatenate(losses)[: len(member.train_rows)])
 
     def report(self, running: int, last: int, seconds: float, phase: str = "train") -> bool:
         """Tell the caller; ``last``: epochs of the chunk that has just ended."""
@@ -258,6 +285,7 @@ class _Session:
                 size = max(1, min(size, self.orders.until(self.done)))
                 start = time.perf_counter()
                 with _interrupt_held_back():
+                    self.emphasise(state, running)
                     state, seen = self.dispatch(state, size)
                     held = self.places >= 0
                     self.seen[self.places[held], self.done : self.done + size] = np.asarray(seen)[held, :size]
@@ -380,4 +408,5 @@ def fit_population(
         np.array([orders.steps_before(i, int(n)) for i, n in enumerate(final.epoch)]),
         used_weights(population.task, final),
         factors,
+        orders.streaks,
     )

@@ -10,12 +10,37 @@ import numpy as np
 
 from fallline.engine import Rows, Schedule
 from fallline.errors import InputError
-from fallline.optimize import alternating_orders, epoch_orders, rate_factors
+from fallline.optimize import (
+    alternating_orders,
+    emphasised,
+    emphasised_orders,
+    epoch_orders,
+    next_streaks,
+    rate_factors,
+)
+from fallline.types import TrainingRecipe
 
-__all__ = ["Member", "Orders", "Plan", "bucket", "classes_of", "in_batches"]
+__all__ = ["Emphasis", "Member", "Orders", "Plan", "bucket", "classes_of", "emphasis_of", "in_batches"]
 
 # Row numbers sent to the device at once: 4 million int32 are 16 MB.
 _ORDER_BUDGET = 4_000_000
+
+
+@dataclass(frozen=True)
+class Emphasis:
+    """How examples with a large error are emphasised.
+
+    Args:
+        times: how many times as often they come.
+        share: of the examples, those of the largest losses.
+        every: epochs from look to look.
+        patience: looks in succession after which an example that stays among them loses its emphasis.
+    """
+
+    times: float
+    share: float
+    every: int
+    patience: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,7 @@ class Plan:
         doublings: shares of the training at which it doubles, rising; the same for all members of a population.
         shuffle: new order in each epoch.
         order: ``shuffled``, or ``classes``: successive examples from different classes.
+        emphasis: of the examples with a large error; None: no.
         schedule: name of the learning-rate schedule.
         warmup: share of the training with a rising rate.
         schedule_numbers: the schedule's own, see `fallline.optimize.rate_factors`.
@@ -43,6 +69,7 @@ class Plan:
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
     eval_batch: int = 8192
     doublings: tuple[float, ...] = ()
+    emphasis: Emphasis | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +84,13 @@ class Member:
     val_rows: np.ndarray
     numbers: Mapping[str, float] = field(default_factory=dict)
     plan: Plan | None = None
+
+
+def emphasis_of(training: TrainingRecipe) -> Emphasis | None:
+    """Return how a recipe emphasises examples; None where it does not."""
+    if training.order != "errors":
+        return None
+    return Emphasis(training.emphasis, training.emphasis_share, training.emphasis_every, training.emphasis_patience)
 
 
 def bucket(n: int) -> int:
@@ -121,6 +155,7 @@ class Orders:
         coupled: batches must not be padded.
         places: of the population that they train in, at least p; the length of a chunk depends on it.
         targets: (n,) or (n, k), of all rows; their classes are needed where a plan alternates between them.
+        streaks: (p, most rows) what emphasis goes by, see `fallline.optimize.next_streaks`; None: nobody has looked.
         whole: the orders of the whole training, for those of one phase.
         phase: its number, from 0: so often has the batch size doubled.
     """
@@ -133,6 +168,7 @@ class Orders:
         places: int = 0,
         targets: object = None,
         *,
+        streaks: np.ndarray | None = None,
         whole: Orders | None = None,
         phase: int = 0,
     ) -> None:
@@ -150,12 +186,17 @@ class Orders:
         self.places = bucket(int(self.full.max()))
         room = max(places, len(members)) * self.places * self.batch
         self.capacity = int(min(bucket(self.epochs), max(1, _ORDER_BUDGET // room)))
+        # Shared by what is taken of these orders: who looks at the losses writes into it.
+        most = int(sizes.max()) if any(p.emphasis is not None for p in self.plans) else 0
+        self.streaks = np.zeros((len(members), most), np.uint8) if streaks is None else streaks
+        self.who = np.arange(len(members))
         self.whole: Orders = whole or self
         self.phases: tuple[Orders, ...] = (self,)
         self.starts: tuple[int, ...] = (0,)
         if plan.doublings and whole is None:
             grown = range(1, 1 + len(plan.doublings))
-            others = (Orders(members, plan, coupled, places, targets, whole=self, phase=k) for k in grown)
+            given = (members, plan, coupled, places, targets)
+            others = (Orders(*given, streaks=self.streaks, whole=self, phase=k) for k in grown)
             self.phases = (self, *others)
             # The first epoch is never empty, and no two phases begin together.
             begun = [max(k, round(share * plan.epochs)) for k, share in enumerate(plan.doublings, start=1)]
@@ -166,6 +207,7 @@ class Orders:
         other = copy.copy(self)
         other.members = tuple(self.members[i] for i in chosen)
         other.plans = tuple(self.plans[i] for i in chosen)
+        other.who = self.who[chosen]
         other.rows, other.full, other.steps = self.rows[chosen], self.full[chosen], self.steps[chosen]
         if self.whole is self:
             other.whole, taken = other, [phase.take(chosen) for phase in self.phases[1:]]
@@ -180,8 +222,20 @@ class Orders:
 
     def until(self, epoch: int) -> int:
         """Return how many epochs from this one on a chunk may have."""
-        ends = [start for start in self.starts if start > epoch]
-        return min(self.at(epoch).capacity, (ends[0] if ends else self.epochs) - epoch)
+        looks = [p.emphasis.every * (epoch // p.emphasis.every + 1) for p in self.plans if p.emphasis is not None]
+        ends = [start for start in (*self.starts, *looks) if start > epoch]
+        return min(self.at(epoch).capacity, min([self.epochs, *ends]) - epoch)
+
+    def looking(self, epoch: int) -> np.ndarray:
+        """Return which members' losses are to be looked at before an epoch, counted from 0."""
+        kinds = (plan.emphasis for plan in self.plans)
+        return np.array([e is not None and epoch > 0 and epoch % e.every == 0 for e in kinds], bool)
+
+    def emphasise(self, member: int, losses: np.ndarray) -> None:
+        """Take notice of the losses (n,) of one member's training rows."""
+        emphasis, i = self.plans[member].emphasis, self.who[member]
+        assert emphasis is not None
+        self.streaks[i, : len(losses)] = next_streaks(self.streaks[i, : len(losses)], losses, emphasis.share)
 
     def steps_before(self, member: int, epoch: int) -> int:
         """Return how many steps a member has done before an epoch, counted from 0."""
@@ -198,12 +252,13 @@ class Orders:
         rest = np.zeros((p, self.capacity, self.rest), np.int32)
         rates = np.ones((p, self.capacity, self.places), np.float32)
         rest_rate = np.ones((p, self.capacity), np.float32)
-        drawn: dict[tuple[int, bool, str, int], np.ndarray] = {}
+        drawn: dict[tuple[int, bool, str, int, int], np.ndarray] = {}
         for i, (member, plan) in enumerate(zip(self.members, self.plans, strict=True)):
             # Members that differ in their numbers alone see the same orders: draw them once.
-            key = (member.seed, plan.shuffle, plan.order, id(member.train_rows))
+            own = -1 if plan.emphasis is None else int(self.who[i])  # each goes by its own losses
+            key = (member.seed, plan.shuffle, plan.order, id(member.train_rows), own)
             if key not in drawn:
-                drawn[key] = self._draw(member, plan, first, epochs)
+                drawn[key] = self._draw(member, plan, first, epochs, own)
             rows, steps = int(self.rows[i]), int(self.steps[i])
             order[i, :epochs, :rows], order[i, :epochs, rows:] = drawn[key][:, :rows], member.train_rows[0]
             rest[i, :epochs] = drawn[key][:, rows:]
@@ -221,8 +276,12 @@ class Orders:
             rest_rate=rest_rate,
         )
 
-    def _draw(self, member: Member, plan: Plan, first: int, epochs: int) -> np.ndarray:
+    def _draw(self, member: Member, plan: Plan, first: int, epochs: int, own: int) -> np.ndarray:
         rows = member.train_rows
+        if plan.emphasis is not None:
+            chosen = emphasised(self.streaks[own, : len(rows)], plan.emphasis.patience)
+            times = plan.emphasis.times
+            return emphasised_orders(rows, chosen, times, seed=member.seed, first_epoch=first, epochs=epochs)
         if self.classes is not None and plan.order == "classes":
             return alternating_orders(rows, self.classes[rows], seed=member.seed, first_epoch=first, epochs=epochs)
         return epoch_orders(rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=plan.shuffle)

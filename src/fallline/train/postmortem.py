@@ -33,7 +33,7 @@ def post_mortem(
     """Name the step and the place where each diverged member failed; costs nothing where none did.
 
     A diverged member holds the state from before its failing epoch, and its order of examples follows from seed and
-    epoch: the epoch is done again, one inspected step at a time.
+    epoch (and from the losses of its last look): the epoch is done again, one inspected step at a time.
 
     Args:
         population: its program.
@@ -52,7 +52,7 @@ def post_mortem(
     dead = np.flatnonzero(outcomes == DIVERGED)
     if not len(dead):
         return {}
-    orders = Orders(members, plan, population.task.coupled, targets=data[1])
+    orders = Orders(members, plan, population.task.coupled, targets=data[1], streaks=fitted.streaks)
     step = jax.jit(partial(inspect_step, population.task))
     data = jax.tree.map(jnp.asarray, data)
     names = [v.path.removeprefix(f"{model.name}/") for v in model.trainable_variables]

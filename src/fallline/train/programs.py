@@ -10,17 +10,21 @@ import numpy as np
 from fallline.optimize import schedule_numbers
 from fallline.train.beginning import begin_optimizer
 from fallline.train.inside import Depth
-from fallline.train.orders import Plan, bucket
+from fallline.train.orders import Plan, bucket, emphasis_of
 from fallline.train.prepared import Prepared
 from fallline.train.pretrained import pretrained
 from fallline.train.table_task import ProgramKey, TableProgram
-from fallline.types import REDUCING, SCHEDULE_NUMBERS, OptimizerRecipe, Problem, ProblemKind, Recipe
+from fallline.types import REDUCING, SCHEDULE_NUMBERS, OptimizerRecipe, Problem, ProblemKind, Recipe, TrainingRecipe
 
 __all__ = ["begin", "plan_of", "program_key"]
 
 # Traced, or of the host: neutral in a program's key.
 _USUAL_SCHEDULE = {
     number: getattr(OptimizerRecipe(), number) for numbers in SCHEDULE_NUMBERS.values() for number in numbers
+}
+_USUAL_ORDER = {
+    name: getattr(TrainingRecipe(), name)
+    for name in ("order", "emphasis", "emphasis_share", "emphasis_every", "emphasis_patience")
 }
 
 
@@ -58,7 +62,7 @@ def program_key(prepared: Prepared, problem: Problem, depth: Depth = "") -> Prog
         epochs=1,
         batch_size=1,
         shuffle=True,
-        order="shuffled",
+        **_USUAL_ORDER,
         batch_doublings=(),
         class_weight="none",
         label_smoothing=0.1 * (recipe.training.label_smoothing > 0),
@@ -95,6 +99,7 @@ def plan_of(recipe: Recipe) -> Plan:
         schedule=recipe.optimizer.schedule,
         warmup=recipe.optimizer.warmup,
         schedule_numbers=schedule_numbers(recipe.optimizer),
+        emphasis=emphasis_of(recipe.training),
     )
 
 

@@ -322,8 +322,25 @@ class TrainingRecipe:
     order: str = _entry(
         "shuffled",
         "order of the examples, new in each epoch; classes: successive examples come from different classes, as far as "
-        "there are enough of the others",
-        choices=("shuffled", "classes"),
+        "there are enough of the others; errors: those with a large error come more often",
+        choices=("shuffled", "classes", "errors"),
+    )
+    emphasis: float = _entry(
+        3.0,
+        "how many times as often as the others the examples of the largest losses come (order = errors)",
+        above=1.0,
+        high=1000.0,
+    )
+    emphasis_share: float = _entry(
+        0.2, "share of the examples, those of the largest losses, that come more often (errors)", above=0.0, high=0.9
+    )
+    emphasis_every: int = _entry(5, "epochs from one look at the losses to the next (errors)", low=1)
+    emphasis_patience: int = _entry(
+        3,
+        "looks in succession after which an example whose loss is still among the largest passes for an outlier and "
+        "comes no more often than the others (errors)",
+        low=1,
+        high=200,
     )
     loss: str = _entry(
         "auto",
