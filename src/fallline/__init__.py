@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fallline.train import check_gradients as check_gradients
     from fallline.train import diagnose_training as diagnose_training
     from fallline.train import find_learning_rate as find_learning_rate
+    from fallline.train import loss_landscape as loss_landscape
     from fallline.train import train as train
     from fallline.train import train_many as train_many
     from fallline.types import Diagnosis as Diagnosis
@@ -53,6 +54,7 @@ __all__ = [
     "find_learning_rate",
     "folds",
     "load",
+    "loss_landscape",
     "lsuv",
     "make_problem",
     "networks",
@@ -80,6 +82,7 @@ _HOMES = {
     "diagnose_training": "fallline.train:diagnose_training",
     "find_learning_rate": "fallline.train:find_learning_rate",
     "load": "fallline.store:load_run",
+    "loss_landscape": "fallline.train:loss_landscape",
     "lsuv": "fallline.network:lsuv",
     "make_problem": "fallline.data:make_problem",
     "networks": "fallline.network:builders",

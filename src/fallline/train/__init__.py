@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fallline.train.diagnosed import diagnose_training
     from fallline.train.find_rate import find_learning_rate
     from fallline.train.gradients import check_gradients
+    from fallline.train.landscape import loss_landscape
     from fallline.train.prediction import predict, predict_proba
     from fallline.train.table import train_problem
 
@@ -16,6 +17,7 @@ __all__ = [
     "check_gradients",
     "diagnose_training",
     "find_learning_rate",
+    "loss_landscape",
     "predict",
     "predict_proba",
     "train",
@@ -28,6 +30,7 @@ _HOMES = {
     "check_gradients": "gradients",
     "diagnose_training": "diagnosed",
     "find_learning_rate": "find_rate",
+    "loss_landscape": "landscape",
     "predict": "prediction",
     "predict_proba": "prediction",
     "train": "api",

@@ -20,7 +20,7 @@ from fallline.train.keras_settings import build, guess_loss, row_weights
 from fallline.train.keras_support import require_jax
 from fallline.types import GradientCheck, TensorCheck
 
-__all__ = ["check_gradients"]
+__all__ = ["check_gradients", "whole_loss"]
 
 Tree = Any
 
@@ -101,11 +101,11 @@ def check_gradients(
         x, y, weight = jax.tree.map(_double, (x, y, weight))
         copied = double_copy(model, keras.tree.map_structure(lambda a: a[:1], x), loss)
         params = [jnp.asarray(v.value) for v in copied.trainable_variables]
-        value = _whole_loss(copied, x, y, weight, training)
+        value = whole_loss(copied, x, y, weight, training)
         return _checked(value, params, paths, training, entries, tolerance, np.random.default_rng(seed))
 
 
-def _whole_loss(model: keras.Model, x: Tree, y: Tree, weight: Any, training: bool) -> Callable[[Tree], jax.Array]:
+def whole_loss(model: keras.Model, x: Tree, y: Tree, weight: Any, training: bool) -> Callable[[Tree], jax.Array]:
     """Return (params) -> the loss with all penalties; states stay what they are, random ones too."""
     model.optimizer.build(model.trainable_variables)
     model._compute_loss(x, y, model(x, training=False), weight, training=training)  # makes the metrics' variables

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
 from fallline.types.gradients import GradientCheck, TensorCheck
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
+from fallline.types.landscape import Landscape
 from fallline.types.objective import Evaluations, Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.rates import RateSweep
@@ -57,6 +58,7 @@ __all__ = [
     "GradientCheck",
     "HeldOut",
     "Inside",
+    "Landscape",
     "NetworkRecipe",
     "Objective",
     "OptimizerRecipe",

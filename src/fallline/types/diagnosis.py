@@ -88,6 +88,11 @@ class Diagnosis:
             "not_examined": dict(self.not_examined),
         }
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the findings with their confidence and severity; return Matplotlib's axes."""
+        # Drawing lives in a higher room, which is looked up when it is asked for.
+        return importlib.import_module("fallline.plot").plot_diagnosis(self, ax)
+
     def _repr_html_(self) -> str:
         """Return the findings with their evidence drawn, for a notebook."""
         # Drawing lives in a higher room, which is looked up when a notebook asks.

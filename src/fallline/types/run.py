@@ -101,6 +101,7 @@ _RUN_VERBS = {
     "save": "fallline.store:save_run",
     "report": "fallline.report:write_report",
     "diagnose": "fallline.diagnose:diagnose",
+    "plot": "fallline.plot:plot_run",
 }
 
 
@@ -200,6 +201,10 @@ class Run:
         """Return what is wrong with this training, as the rules of today see it."""
         found: Diagnosis = _verb("diagnose")(self)
         return found
+
+    def plot(self, quantity: str = "loss", ax: Any = None, *, findings: bool = True) -> Any:
+        """Draw the learning curves of one quantity, with the findings where they show; return Matplotlib's axes."""
+        return _verb("plot")(self, quantity, ax, findings=findings)
 
     def with_(self, **changes: Any) -> Run:
         """Return the same run with some fields replaced."""

@@ -112,6 +112,11 @@ class Trace:
 
         return pd.DataFrame({name: getattr(self, name) for name in ("member", "epoch", "layer", "quantity", "value")})
 
+    def plot_layers(self, statistic: str = "gradient_norm", ax: Any = None) -> Any:
+        """Draw a statistic of every layer over the epochs as a heat map; return Matplotlib's axes."""
+        # As below.
+        return importlib.import_module("fallline.plot").plot_layers(self, statistic, ax)
+
     def to_tensorboard(self, folder: Any) -> Any:
         """Write the trace as TensorBoard's event files into a new folder; needs the extra ``tensorboard``."""
         # A higher room's, found by name when it is called.

@@ -1,0 +1,26 @@
+"""Pictures in Python: Matplotlib axes of runs, traces, diagnoses and landscapes, in the colours of the report.
+
+One file a noun. Each function takes axes or makes them, draws, and returns the axes, so that a user can restyle them.
+The nouns find it by name (``run.plot()``); Matplotlib is imported when something is drawn.
+"""
+
+from __future__ import annotations
+
+from fallline.plot.diagnosis import plot_diagnosis
+from fallline.plot.landscape import plot_landscape
+from fallline.plot.layers import plot_layers
+from fallline.plot.run import plot_run
+from fallline.plot.style import COLOURS, HEAT, SERIES, figure, new_axes, plain
+
+__all__ = [
+    "COLOURS",
+    "HEAT",
+    "SERIES",
+    "figure",
+    "new_axes",
+    "plain",
+    "plot_diagnosis",
+    "plot_landscape",
+    "plot_layers",
+    "plot_run",
+]
