@@ -15,7 +15,8 @@ from fallline.optimize import rate_factors
 from fallline.recipe import default, override
 from fallline.train.keras_settings import recipe_optimizer
 from fallline.train.prepared import prepare
-from fallline.train.table import _program
+from fallline.train.programs import program_key
+from fallline.train.table_task import table_program
 from fallline.types import Recipe
 
 TINY = [
@@ -38,7 +39,7 @@ def test_tables_that_differ_in_numbers_alone_share_a_program() -> None:
     problem = make_problem(*circles())
 
     def program(*changes: str) -> Any:
-        return _program(prepare(problem, tiny(*changes)), problem, "")
+        return table_program(program_key(prepare(problem, tiny(*changes)), problem))
 
     first = program("optimizer.name=rmsprop")
     assert program("optimizer.name=rmsprop", "momentum=0.5", "beta_2=0.8", "learning_rate=0.1") is first

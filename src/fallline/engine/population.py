@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 from fallline.engine.devices import compiler_options, member_devices
@@ -131,10 +131,19 @@ class Population:
         self.columns = columns(task, stopping)
         self.capacity = -(-capacity // len(self.devices)) * len(self.devices)
         self._mesh = Mesh(np.array(self.devices), ("member",))
-        self._split = NamedSharding(self._mesh, P("member"))
-        self._whole = NamedSharding(self._mesh, P())
-        options = compiler_options(self.devices[0].platform)
-        self._program = jax.jit(self._spread(self._share), donate_argnums=(2,), compiler_options=options)
+        # A single device is named as the program's results name it: another name would cost every chunk a slow call.
+        alone = SingleDeviceSharding(self.devices[0]) if len(self.devices) == 1 else None
+        self._split: Sharding = alone or NamedSharding(self._mesh, P("member"))
+        self._whole: Sharding = alone or NamedSharding(self._mesh, P())
+        self._compiled: Callable[..., Tree] | None = None
+
+    def program(self, state: MemberState) -> Any:
+        """Return the jitted function behind `start`; the settings of its compilation go by the members' size."""
+        if self._compiled is None:
+            weights = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in jax.tree.leaves(state.params))
+            options = compiler_options(self.devices[0].platform, weights, len(self.devices))
+            self._compiled = jax.jit(self._spread(self._share), donate_argnums=(2,), compiler_options=options)
+        return self._compiled
 
     def _share(self, data: Tree, epochs: jax.Array, state: Tree, *others: Tree) -> Tree:
         """Train the members that one device holds."""
@@ -195,7 +204,7 @@ class Population:
             rows, then q on validation rows, then the member's own factor on the rate where something lowers it; NaN
             where a member had ended; both on the devices.
         """
-        found: tuple[MemberState, jax.Array] = self._program(
+        found: tuple[MemberState, jax.Array] = self.program(state)(
             data, np.asarray(epochs, np.int32), state, numbers, schedule, train_eval, val_eval
         )
         return found

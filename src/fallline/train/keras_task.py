@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+from keras.src.backend import compute_output_spec as symbolic  # Keras' own trainer builds its states by it
 
 from fallline.engine import Task
 from fallline.errors import InputError
@@ -171,17 +172,20 @@ def _own_update(model: keras.Model) -> Callable[..., tuple[Tree, Tree]]:
 
 def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, ...]:
     """Create the metrics' variables by one batch, and return the names of the scalar ones without the loss."""
-    x, y = sample
+    # Symbolically: every operation that runs by itself would be compiled by itself.
+    x, y = keras.tree.map_structure(
+        lambda a: keras.KerasTensor(a.shape, keras.backend.standardize_dtype(a.dtype)), sample
+    )
     try:
-        out = model(x, training=False)
+        out = symbolic(model, x, training=False)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         shapes = keras.tree.map_structure(lambda a: ("rows", *a.shape[1:]), x)
         raise InputError(
             f"The model does not accept x of the shape {shapes}: {_reason(error)} Give what its input layer expects."
         ) from error
     try:
-        model._compute_loss(x, y, out, None, training=False)
-        model.compute_metrics(x, y, out, None)
+        symbolic(model._compute_loss, x, y, out, None, training=False)
+        symbolic(model.compute_metrics, x, y, out, None)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
             f"The model's loss or metrics do not accept these targets: {_reason(error)} "
@@ -193,9 +197,13 @@ def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, .
             f"The model {model.name!r} was compiled without a loss: there is nothing to minimise. "
             "Compile it with one, e.g. loss='mse'."
         )
-    found = model.get_metrics_result()
-    model.reset_metrics()
-    return tuple(name for name, value in found.items() if name != "loss" and np.ndim(value) == 0)
+
+    def results(states: Tree) -> dict[str, jax.Array]:
+        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True))):
+            return dict(model.get_metrics_result())
+
+    found = jax.eval_shape(results, [v.value for v in model.metrics_variables])
+    return tuple(name for name, value in found.items() if name != "loss" and value.ndim == 0)
 
 
 def _reason(error: Exception) -> str:
