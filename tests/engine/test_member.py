@@ -31,6 +31,7 @@ def schedule(order: Any, count: int | None = None, rest: Any = ()) -> Schedule:
         np.ones((1, len(order)), np.float32),
         np.asarray(order.size if count is None else count, np.int32),
         np.asarray(100, np.int32),
+        np.asarray(1, np.int32),
         rest[None],
         np.ones(1, np.float32),
     )

@@ -128,3 +128,34 @@ def test_a_member_ends_at_its_own_last_epoch() -> None:
     assert np.isnan(np.asarray(seen)[1, 2:]).all()
     # The smaller member did two steps an epoch, not four: toy's optimizer counts them.
     assert np.asarray(placed.optimizer)[:p].tolist() == [24, 8, 12]
+
+
+def test_a_thinned_population_is_evaluated_now_and_then_and_learns_the_same() -> None:
+    p, stopping = 2, Stopping(keep_best=False)
+    both = toy.rows_for(p, np.arange(16)), toy.rows_for(p, np.arange(16, 24))
+    found = []
+    for thinned in (False, True):
+        program = Population(toy.task(), stopping, p, validated=True)
+        if thinned:
+            program.thin()
+        schedule = toy.orders(range(p), np.arange(16), 8, 5)
+        schedule = schedule._replace(limit=np.array([8, 5], np.int32), every=np.full(p, 3, np.int32))
+        placed, seen = program.start(
+            program.place(toy.data(), shared=True),
+            8,
+            program.place_state(toy.begin(range(p), stopping)),
+            program.place({"learning_rate": np.full(p, 0.1, np.float32)}),
+            program.place(schedule),
+            *(program.place(rows) for rows in both),
+        )
+        found.append((placed, np.asarray(seen)[:p]))
+    (one, whole), (other, thin) = found
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert np.flatnonzero(np.isfinite(thin[0, :, 1])).tolist() == [2, 5, 7]
+    assert np.flatnonzero(np.isfinite(thin[1, :, 1])).tolist() == [2, 4]
+    np.testing.assert_allclose(thin[0, [2, 5, 7]], whole[0, [2, 5, 7]], rtol=1e-6)
+    assert np.isfinite(thin[0, :, 0]).all()  # the running loss costs nothing
+    stops = Population(toy.task(), Stopping(patience=3), p, validated=True)
+    stops.thin()
+    assert not stops.thinned

@@ -101,6 +101,7 @@ def orders(seeds: Sequence[int], rows: np.ndarray, epochs: int, batch: int) -> S
         np.ones((p, epochs, steps), np.float32),
         np.full(p, len(rows), np.int32),
         np.full(p, 1000, np.int32),
+        np.ones(p, np.int32),
         np.zeros((p, epochs, 0), np.int32),
         np.ones((p, epochs), np.float32),
     )

@@ -123,6 +123,7 @@ class Schedule(NamedTuple):
     rates: Array  # (e, s) float32, factor on the learning rate
     rows: Array  # () int32, rows of an epoch without the rest: ceil(rows / b) <= s steps, the last may be partial
     limit: Array  # () int32, the member's last epoch
+    every: Array  # () int32, evaluate behind so many epochs, and behind the last; read where a population is thinned
     rest: Array  # (e, r) int32
     rest_rate: Array  # (e,) float32
 

@@ -54,6 +54,7 @@ def _member_chunk(
     task: Task,
     stopping: Stopping,
     validated: bool,
+    thinned: bool,
     observer: Observer | None,
     data: Tree,
     epochs: jax.Array,
@@ -72,16 +73,26 @@ def _member_chunk(
         runs: jax.Array = (index < epochs) & (state.epoch < schedule.limit) & (state.outcome == RUNNING)
         return runs
 
+    def judge(after: MemberState, used: Tree) -> tuple[jax.Array, jax.Array]:
+        on_train = evaluate(task, numbers, data, used, after.aux, train_eval)
+        if not validated:
+            return on_train, jnp.full_like(on_train, jnp.nan)
+        return on_train, evaluate(task, numbers, data, used, after.aux, val_eval)
+
     def epoch(carry: Tree) -> Tree:
         index, before, seen = carry
         after, running = train_epoch(task, numbers, data, before, schedule, index)
         used = used_weights(task, after)
-        on_train = evaluate(task, numbers, data, used, after.aux, train_eval)
-        on_val = (
-            evaluate(task, numbers, data, used, after.aux, val_eval) if validated else jnp.full_like(on_train, jnp.nan)
-        )
-        monitored = on_val[0] if validated else on_train[0]
-        state = end_epoch(stopping, before, after, running, monitored, trained=on_train[0], used=used, numbers=numbers)
+        if thinned:
+            done = before.epoch + 1
+            nothing = jnp.full(len(task.quantities), jnp.nan, jnp.float32)
+            now = (done % schedule.every == 0) | (done == schedule.limit)
+            on_train, on_val = jax.lax.cond(now, judge, lambda *_: (nothing, nothing), after, used)
+            trained = monitored = running
+        else:
+            on_train, on_val = judge(after, used)
+            trained, monitored = on_train[0], on_val[0] if validated else on_train[0]
+        state = end_epoch(stopping, before, after, running, monitored, trained=trained, used=used, numbers=numbers)
         return index + 1, state, seen.at[index].set(seen_values(before, running, on_train, on_val))
 
     start = (jnp.zeros((), jnp.int32), state, seen)
@@ -126,6 +137,7 @@ class Population:
         observer: Observer | None = None,
     ) -> None:
         self.observer = observer
+        self.thinned = False
         self.task, self.stopping, self.validated = task, stopping, validated
         self.devices = devices or member_devices(capacity)
         self.columns = columns(task, stopping)
@@ -136,6 +148,10 @@ class Population:
         self._split: Sharding = alone or NamedSharding(self._mesh, P("member"))
         self._whole: Sharding = alone or NamedSharding(self._mesh, P())
         self._compiled: Callable[..., Tree] | None = None
+
+    def thin(self) -> None:
+        """Evaluate only behind every so many epochs (see `Schedule.every`), unless something depends on each."""
+        self.thinned = not (self.stopping.keep_best or self.stopping.stops or self.stopping.reduces)
 
     def program(self, state: MemberState) -> Any:
         """Return the jitted function behind `start`; the settings of its compilation go by the members' size."""
@@ -148,7 +164,7 @@ class Population:
     def _share(self, data: Tree, epochs: jax.Array, state: Tree, *others: Tree) -> Tree:
         """Train the members that one device holds."""
         one: Callable[..., Tree] = partial(
-            _member_chunk, self.task, self.stopping, self.validated, self.observer, data, epochs
+            _member_chunk, self.task, self.stopping, self.validated, self.thinned, self.observer, data, epochs
         )
         size = self.capacity // len(self.devices)
         if size == 1:

@@ -78,6 +78,9 @@ class Stepwise(Population):
         self._finish = jax.jit(task.finish)
         self._totals = jax.jit(_totals)
 
+    def thin(self) -> None:
+        """Every epoch is evaluated: against a convolution's steps it costs little."""
+
     def _evaluate(self, numbers: Tree, data: Tree, used: Tree, aux: Tree, rows: Rows) -> jax.Array:
         carry, size = self.task.begin(), rows.batches.shape[-1]
         batches = [(batch, min(size, int(rows.rows) - i * size)) for i, batch in enumerate(rows.batches)]

@@ -53,6 +53,11 @@ class Stopping:
     successive: int = 2
     reduces: str = ""
 
+    @property
+    def stops(self) -> bool:
+        """Whether a member may end before its last epoch."""
+        return self.criterion != "patience" or self.patience > 0
+
 
 class Curve(NamedTuple):
     """What Prechelt's criteria remember of a member's curves."""

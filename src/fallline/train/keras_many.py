@@ -41,7 +41,7 @@ from fallline.train.keras_support import (
 from fallline.train.keras_task import KerasTask, keras_task, seeded
 from fallline.train.loop import Fitted, OnProgress, fit_population
 from fallline.train.many import in_waves, state_bytes
-from fallline.train.orders import Member, bucket
+from fallline.train.orders import Member, Plan, bucket
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import average_after
 from fallline.types import FULL_BATCH, REDUCING, Deferred, Recipe, Run, Score
@@ -49,6 +49,8 @@ from fallline.types import FULL_BATCH, REDUCING, Deferred, Recipe, Run, Score
 __all__ = ["train_many_keras"]
 
 Tree = Any
+
+_EVALUATIONS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,11 +218,12 @@ def _train_group(
     plan = jobs[0].settings.plan(eval_batch(model, jobs[0].settings.batch_size, max(len(j.rows[0]) for j in jobs)))
     for wave in in_waves(len(jobs), state_bytes(one, keep_best=keep_best), memory):
         members = [
-            Member(j.seed, j.rows[0], j.rows[1], j.numbers, j.settings.plan(plan.eval_batch))
+            Member(j.seed, j.rows[0], j.rows[1], j.numbers, _thinned(j.settings.plan(plan.eval_batch)))
             for j in (jobs[i] for i in wave)
         ]
         kind, stopping = population_of(model), jobs[0].settings.stopping
         population = kind(task.task, stopping, bucket(len(members)), validated=validated)
+        population.thin()
         state = jax.tree.map(lambda *leaves: np.stack(leaves), *(begin(jobs[i]) for i in wave))
         fitted = fit_population(population, members, plan, data, *state, on_progress=on_progress)
         causes = post_mortem(population, members, plan, data, fitted, model)
@@ -228,6 +231,11 @@ def _train_group(
             alone, job = fitted.take(np.array([i])), jobs[place]
             run = _run(model, task, job, members[i], alone, {0: causes[i]} if i in causes else {})
             yield int(place), run
+
+
+def _thinned(plan: Plan) -> Plan:
+    """Where nothing depends on it, a training among many is evaluated some twenty times, not behind every epoch."""
+    return replace(plan, every=max(1, plan.epochs // _EVALUATIONS))
 
 
 def _run(
@@ -255,6 +263,8 @@ def _scores(model: keras.Model, fitted: Fitted, job: _Job, member: Member) -> tu
         return ()
     q = len(fitted.quantities)
     values = fitted.seen[0, kept - 1, 1 + q : 1 + 2 * q]
+    if np.isnan(values).all():
+        return ()  # stopped between two evaluations
     metrics = model._compile_metrics.metrics if model._compile_metrics is not None else ()
     rising = {metric.name for metric in metrics if getattr(metric, "_direction", None) == "up"}
     return tuple(

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from fallline.engine import (
     STOPPED,
     MemberState,
     Population,
+    Schedule,
     Stepwise,
     Watched,
     row_losses,
@@ -155,6 +157,8 @@ class _Session:
     ) -> None:
         self.population, self.members, self.state = population, members, state
         self.on_progress, self.checkpoint = on_progress, checkpoint
+        self.watched = on_progress is not None or checkpoint is not None
+        self.target = _WATCHED_SECONDS if on_progress else _UNWATCHED_SECONDS
         self.orders = Orders(members, plan, population.task.coupled, population.capacity, data[1])
         rows = [_some(m.train_rows, len(m.val_rows)) for m in members]
         val = [m.val_rows if population.validated else m.train_rows[:1] for m in members]
@@ -166,6 +170,7 @@ class _Session:
         self.q = len(population.task.quantities)
         self.seen = np.full((len(members), self.orders.epochs, population.columns), np.nan, np.float32)
         self.done = 0
+        self.ahead: tuple[int, int, Future[Schedule]] | None = None
         self.interrupted = False
         self.row_losses: Callable[..., jax.Array] | None = None  # compiled when it is needed
         self.before = 0.0  # seconds spent before a resume
@@ -204,9 +209,29 @@ class _Session:
         return found
 
     def dispatch(self, state: MemberState, epochs: int) -> tuple[MemberState, jax.Array]:
-        schedule = self.population.place(self.current.chunk(self.done, epochs))
+        schedule = self.population.place(self.drawn(epochs))
         numbers, on_train, on_val = self.placed
         return self.population.start(self.data, epochs, state, numbers, schedule, on_train, on_val)
+
+    def drawn(self, epochs: int) -> Schedule:
+        """Return the schedule of so many epochs from here on, drawn beforehand or now."""
+        if self.ahead is not None and self.ahead[:2] == (self.done, epochs):
+            found: Schedule = self.ahead[2].result()
+            return found
+        return self.current.chunk(self.done, epochs)
+
+    def build(self, state: MemberState) -> MemberState:
+        """Compile or load the program, by a chunk without epochs; draw the first chunk's orders meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            first = self.fitting(self.first_size())
+            self.ahead = (self.done, first, pool.submit(self.current.chunk, self.done, first))
+            placed, _ = self.dispatch(state, 0)
+            jax.block_until_ready(placed)
+        return placed
+
+    def fitting(self, size: int) -> int:
+        """Return how many epochs the next chunk may have, of so many wanted."""
+        return max(1, min(size, self.orders.until(self.done)))
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         self.done, self.before = int(meta["epochs_done"]), float(meta["seconds"])
@@ -266,23 +291,20 @@ class _Session:
 
     def first_size(self) -> int:
         """Epochs of the first chunk, by a rough estimate that is small enough; the next ones go by what it took."""
-        if isinstance(self.population, Stepwise):
-            return 1  # a convolution's arithmetic is not told by its weights
+        if self.watched or isinstance(self.population, Stepwise):
+            return 1  # who watches is shown the first epoch at once; a convolution's arithmetic is not told by weights
         weights = sum(np.size(leaf) for leaf in jax.tree.leaves(self.state.params)) / len(self.members)
         step = _STEP_SECONDS + 6.0 * weights * self.orders.batch / _FLOPS
         share = -(-len(self.members) // len(self.population.devices))
         return int(0.25 * self.target / (step * share * int(self.orders.steps.max())))
 
     def run(self, state: MemberState) -> tuple[MemberState, float]:
-        self.target = _WATCHED_SECONDS if self.on_progress else _UNWATCHED_SECONDS
-        watched = self.on_progress is not None or self.checkpoint is not None
-        growth = 8.0 if watched else math.inf
-        size = 1 if watched else self.first_size()  # who watches is shown the first epoch at once
+        growth, size = (8.0 if self.watched else math.inf), self.first_size()
         began = saved = time.perf_counter()
         running = self.running(state)
         try:
             while running.any():
-                size = max(1, min(size, self.orders.until(self.done)))
+                size = self.fitting(size)
                 start = time.perf_counter()
                 with _interrupt_held_back():
                     self.emphasise(state, running)
@@ -384,8 +406,7 @@ def fit_population(
     session.report(int((np.asarray(state.outcome) == RUNNING).sum()), 0, 0.0, "compile")
     began = time.perf_counter()
     placed = session.arrange(np.arange(len(members)))
-    placed, _ = session.dispatch(placed, 0)  # no epoch: builds or loads the program
-    jax.block_until_ready(placed)
+    placed = session.build(placed)
     compiled = time.perf_counter() - began
     placed, seconds = session.run(placed)
     if session.interrupted:

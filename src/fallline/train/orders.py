@@ -58,6 +58,7 @@ class Plan:
         warmup: share of the training with a rising rate.
         schedule_numbers: the schedule's own, see `fallline.optimize.rate_factors`.
         eval_batch: rows per evaluation batch.
+        every: evaluate behind so many epochs, in a population that is thinned.
     """
 
     epochs: int
@@ -68,6 +69,7 @@ class Plan:
     warmup: float = 0.0
     schedule_numbers: Mapping[str, float] = field(default_factory=dict)
     eval_batch: int = 8192
+    every: int = 1
     doublings: tuple[float, ...] = ()
     emphasis: Emphasis | None = None
 
@@ -272,6 +274,7 @@ class Orders:
             rates=rates,
             rows=self.rows.astype(np.int32),
             limit=np.array([plan.epochs for plan in self.plans], np.int32),
+            every=np.array([plan.every for plan in self.plans], np.int32),
             rest=rest,
             rest_rate=rest_rate,
         )

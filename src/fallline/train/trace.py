@@ -20,9 +20,11 @@ def make_trace(seen: np.ndarray, names: tuple[str, ...], epochs: np.ndarray) -> 
         seen: (members, epochs, quantities) float32.
         names: of the quantities.
         epochs: (members,) epochs that each member ran. The last one of a diverged member is NaN: it is the evidence.
+            Behind an epoch whose running loss is finite, NaN says that nobody evaluated.
     """
     ran = np.arange(seen.shape[1])[None, :] < epochs[:, None]
-    member, epoch, quantity = np.nonzero(np.broadcast_to(ran[:, :, None], seen.shape))
+    looked = ~np.isnan(seen) | ~np.isfinite(seen[:, :, :1])
+    member, epoch, quantity = np.nonzero(ran[:, :, None] & looked)
     return Trace.from_columns(
         {
             "member": member,
