@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "group", "main"]
 COMMANDS = {
     "train": "Train a network on a table and explain the result.",
     "check": "Say what is wrong before a training; check a model's derivatives.",
+    "lr": "Suggest a learning rate for a table and a recipe.",
     "predict": "Predict the rows of a new table with a trained run.",
     "runs": "List the runs in a folder.",
     "diagnose": "Say what is wrong with a training, from a run folder, a CSV of curves or TensorBoard logs.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fallline.cli.job import Job
     from fallline.types import Recipe
 
-__all__ = ["command"]
+__all__ = ["asked_recipe", "command"]
 
 # As in fallline.types.PROBLEM_KINDS, which would bring NumPy along for the help text; a test compares the two.
 KINDS = ("regression", "binary", "multiclass", "multioutput", "multilabel")
@@ -104,7 +104,7 @@ def _fork(data: str | None, assignments: tuple[str, ...], options: dict[str, Any
 
     _refuse_changes("--fork", tuple(_given(options, _OF_A_FORK)), "the table and its options")
     name, root = _name(options), Path(options["runs_dir"])
-    new = None if options["recipe_file"] is None and options["preset"] is None else _recipe((), options)
+    new = None if options["recipe_file"] is None and options["preset"] is None else asked_recipe((), options)
     job = forked(Path(options["fork"]), root, recipe=new, data=data)
     changed = override(job.recipe, [*assignments, *_short(options)])
     return replace(job, recipe=changed, name=name, overwrite=options["overwrite"], watch=not options["no_watch"])
@@ -122,14 +122,15 @@ def _new(data: str | None, assignments: tuple[str, ...], options: dict[str, Any]
         data=data, target=options["target"], kind=options["kind"], leave_out=options["leave_out"],
         delimiter=options["delimiter"], encoding=options["encoding"], decimal=options["decimal"],
     )  # fmt: skip
-    recipe = _recipe(assignments, options)
+    recipe = asked_recipe(assignments, options)
     return Job(
         source, recipe, Path(options["runs_dir"]), _name(options), overwrite=options["overwrite"],
         watch=not options["no_watch"],
     )  # fmt: skip
 
 
-def _recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:
+def asked_recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recipe:
+    """Return the recipe that a file or a preset, short options and assignments make together."""
     from fallline.recipe import default, from_toml, override
 
     if options["recipe_file"] is not None:
