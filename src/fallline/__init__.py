@@ -61,6 +61,7 @@ __all__ = [
     "pretrain",
     "read_table",
     "train",
+    "train_many",
     "watch",
 ]
 

@@ -266,7 +266,6 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
     from fallline.report import render
     from fallline.store import LiveWriter, environment, write_run, write_start
     from fallline.train import train_problem
-    from fallline.train.lost import LostWatch
 
     command = job.command()
     begun = job.resume
@@ -299,7 +298,11 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
                 pending.clear()
             return progress(event)
 
-        lost = LostWatch(watched) if job.stop_when_lost else None
+        lost = None
+        if job.stop_when_lost:
+            from fallline.train.lost import LostWatch
+
+            lost = LostWatch(watched)
         run = train_problem(
             problem, job.recipe, on_progress=lost or watched, checkpoint=checkpoint, resume=state, watch=job.watch
         )
