@@ -37,7 +37,7 @@ def fallline(task: networks.Task) -> Measurement:
     return networks.fallline(task)
 
 
-@WORK.peer("sklearn", needs=("sklearn",), bar=10)
+@WORK.peer("sklearn", needs=("sklearn",), bar=15)
 def sklearn(task: networks.Task) -> Measurement:
     """Fit without any validation: less work than the others do, in scikit-learn's favour."""
     return networks.sklearn_fit(task)
@@ -49,19 +49,19 @@ def sklearn_validated(task: networks.Task) -> Measurement:
     return networks.sklearn_validated(task)
 
 
-@WORK.peer("keras_jax", needs=("keras", "jax"), environment={"KERAS_BACKEND": "jax"}, bar=15)
+@WORK.peer("keras_jax", needs=("keras", "jax"), environment={"KERAS_BACKEND": "jax"}, bar=25)
 def keras_jax(task: networks.Task) -> Measurement:
     """Keras' own fit on JAX."""
     return networks.keras_fit(task)
 
 
-@WORK.peer("keras_tf", needs=("keras", "tensorflow"), environment={"KERAS_BACKEND": "tensorflow"}, bar=100)
+@WORK.peer("keras_tf", needs=("keras", "tensorflow"), environment={"KERAS_BACKEND": "tensorflow"}, bar=300)
 def keras_tf(task: networks.Task) -> Measurement:
     """Keras' own fit on TensorFlow."""
     return networks.keras_fit(task)
 
 
-@WORK.peer("torch", needs=("torch",))
+@WORK.peer("torch", needs=("torch",), bar=25)
 def torch(task: networks.Task) -> Measurement:
     """PyTorch, eager, a hand-written loop over slices (a DataLoader would be slower)."""
     return networks.torch_loop(task)

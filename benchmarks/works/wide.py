@@ -31,25 +31,25 @@ def fallline(task: networks.Task) -> Measurement:
     return networks.fallline(task)
 
 
-@WORK.peer("sklearn", needs=("sklearn",), bar=1)
+@WORK.peer("sklearn", needs=("sklearn",), bar=1.05)
 def sklearn(task: networks.Task) -> Measurement:
     """scikit-learn's MLP."""
     return networks.sklearn_fit(task)
 
 
-@WORK.peer("keras_jax", needs=("keras", "jax"), environment={"KERAS_BACKEND": "jax"}, bar=1)
+@WORK.peer("keras_jax", needs=("keras", "jax"), environment={"KERAS_BACKEND": "jax"}, bar=1.05)
 def keras_jax(task: networks.Task) -> Measurement:
     """Keras' own fit on JAX."""
     return networks.keras_fit(task)
 
 
-@WORK.peer("keras_tf", needs=("keras", "tensorflow"), environment={"KERAS_BACKEND": "tensorflow"}, bar=1)
+@WORK.peer("keras_tf", needs=("keras", "tensorflow"), environment={"KERAS_BACKEND": "tensorflow"}, bar=1.05)
 def keras_tf(task: networks.Task) -> Measurement:
     """Keras' own fit on TensorFlow."""
     return networks.keras_fit(task)
 
 
-@WORK.peer("torch", needs=("torch",), bar=1)
+@WORK.peer("torch", needs=("torch",), bar=1.05)
 def torch(task: networks.Task) -> Measurement:
     """PyTorch, eager, a hand-written loop over slices."""
     return networks.torch_loop(task)

@@ -97,3 +97,34 @@ def test_a_model_is_the_same_afterwards() -> None:
         halfway()
     assert [layer.call for layer in model.layers] == before
     assert not any("call" in vars(layer) for layer in model.layers)
+
+
+def test_convolution_and_pooling_are_kerases() -> None:
+    """Values and gradients, with odd sizes and equal values in a window."""
+    model = keras.Sequential(
+        [
+            keras.Input((9, 7, 3)),
+            keras.layers.Conv2D(5, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(2),
+            keras.layers.Conv2D(6, (2, 1), strides=(2, 1), use_bias=False),
+            keras.layers.MaxPooling2D((1, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    x = np.round(RNG.normal(size=(4, 9, 7, 3))).astype("float32")  # whole numbers: many are equal
+    params = [v.value for v in model.trainable_variables]
+
+    def loss(params: list[jax.Array], x: jax.Array) -> jax.Array:
+        out: jax.Array = model.stateless_call(params, [], x, training=True)[0]
+        return jnp.sum(jnp.sin(out))
+
+    expected = jax.value_and_grad(loss, (0, 1))(params, jnp.asarray(x))
+    with as_trained(model):
+        found = jax.value_and_grad(loss, (0, 1))(params, jnp.asarray(x))
+    for mine, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)
+    broken = x.copy()
+    broken[0, 0, 0, 0] = np.nan
+    with as_trained(model):
+        assert np.isnan(loss(params, jnp.asarray(broken)))
