@@ -35,7 +35,7 @@ def ours(members: int, width: int, batch: int) -> float:
     """Microseconds per step and member."""
     import fallline as fl  # before Keras: it chooses the backend
 
-    model = fl.networks.mlp(30, [width, width], 1, activation="relu")
+    model = fl.networks.mlp(30, 1, hidden=(width, width))
     import keras
 
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -79,9 +79,9 @@ def pytorch(width: int, batch: int) -> float:
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """One panel a batch size: cost per member against members, a line a width."""
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("Agg")
+    mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, len(BATCHES), figsize=(9, 3.6), sharey=True, layout="constrained")

@@ -220,11 +220,14 @@ def code_blocks(document: str, language: str = "python") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (CHECKOUT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
+EXAMPLES = [(name, block) for name in ("README.md", "docs/engine.md") for block in code_blocks(name)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(code_blocks("README.md"))))
-def test_the_examples_in_the_readme_run(number, tmp_path):
-    done = python("-W", "error::FutureWarning", "-c", code_blocks("README.md")[number], cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(("document", "example"), EXAMPLES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(EXAMPLES)])
+def test_the_examples_in_the_documents_run(document, example, tmp_path):
+    done = python("-W", "error::FutureWarning", "-c", example, cwd=tmp_path)
+    assert done.returncode == 0, f"{document}: {done.stderr}"
 
 
 def test_the_commands_in_the_readme_exist():
