@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.harness import Measurement
 
-__all__ = ["Task", "fallline", "keras_fit", "sklearn_fit", "sklearn_validated", "torch_loop"]
+__all__ = ["Task", "fallline", "keras_fit", "keras_model", "sklearn_fit", "sklearn_validated", "torch_loop"]
 
 LEARNING_RATE, MOMENTUM = 0.01, 0.9
 
@@ -57,7 +57,8 @@ def _measurement(task: Task, seconds: float, loss: float, **extras: float) -> Me
     return Measurement(1e6 * seconds / task.steps, {**extras, "loss": float(loss)})
 
 
-def _keras_model(task: Task) -> Any:
+def keras_model(task: Task) -> Any:
+    """The compiled Keras model of a task."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -78,7 +79,7 @@ def fallline(task: Task) -> Measurement:
     import fallline as fl
 
     def call() -> tuple[Any, float]:
-        model = _keras_model(task)
+        model = keras_model(task)
         start = time.perf_counter()
         run = fl.train(
             model,
@@ -110,7 +111,7 @@ def fallline(task: Task) -> Measurement:
 
 def keras_fit(task: Task) -> Measurement:
     """``model.fit`` on the backend that KERAS_BACKEND names."""
-    model = _keras_model(task)
+    model = keras_model(task)
     options = {"batch_size": task.batch, "validation_data": task.validation, "verbose": 0}
     start = time.perf_counter()
     model.fit(task.x, task.y, epochs=1, **options)

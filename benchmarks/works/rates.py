@@ -39,7 +39,7 @@ def _measure(task: networks.Task, members: int) -> Measurement:
     traced: list[Any] = []
     share = Population._share
     Population._share = lambda self, *given: (traced.append(1), share(self, *given))[1]  # type: ignore[method-assign]
-    model = networks._keras_model(task)
+    model = networks.keras_model(task)
     recipe = fl.default_recipe("simple")
     rates = np.geomspace(1e-4, 1.0, members).tolist() if members > 1 else [0.01]
     vary = {"optimizer.name": ["sgd"], "optimizer.learning_rate": rates}

@@ -210,3 +210,19 @@ def test_members_are_dealt_out_anew_when_a_device_has_nothing_left(monkeypatch: 
         for a, b in zip(jax.tree.leaves(whole.state), jax.tree.leaves(one.state), strict=True):
             np.testing.assert_array_equal(a[i], b[0])
         np.testing.assert_array_equal(whole.seen[i, : one.seen.shape[1]], one.seen[0])
+
+
+def test_memory_that_is_not_enough_names_what_to_lower(population: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*given: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
+
+    monkeypatch.setattr(population, "start", exhausted)
+    with pytest.raises(InputError, match=r"3 networks at once .*batch_size.*network\.hidden"):
+        fit(population)
+
+    def other(*given: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr(population, "start", other)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        fit(population)

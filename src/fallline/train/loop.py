@@ -119,6 +119,23 @@ def _unflat(state: MemberState, arrays: Mapping[str, np.ndarray]) -> MemberState
 
 
 @contextlib.contextmanager
+def _memory_told(members: int, batch: int) -> Iterator[None]:
+    """Say which number to lower when the device's memory is not enough."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        several = f"trains {members} networks at once (lower memory= of fl.train_many, or ensemble.members), " * (
+            members > 1
+        )
+        raise InputError(
+            f"The memory is not enough: the training {several}takes {batch} rows a step (lower training.batch_size) "
+            "and keeps the outputs of every layer for them (lower network.hidden, or the width of your layers)."
+        ) from error
+
+
+@contextlib.contextmanager
 def _interrupt_held_back() -> Iterator[None]:
     """Let Ctrl-C wait until the chunk is in our hands: the program consumes the state that it is given.
 
@@ -211,7 +228,8 @@ class _Session:
     def dispatch(self, state: MemberState, epochs: int) -> tuple[MemberState, jax.Array]:
         schedule = self.population.place(self.drawn(epochs))
         numbers, on_train, on_val = self.placed
-        return self.population.start(self.data, epochs, state, numbers, schedule, on_train, on_val)
+        with _memory_told(len(self.members), self.orders.batch):
+            return self.population.start(self.data, epochs, state, numbers, schedule, on_train, on_val)
 
     def drawn(self, epochs: int) -> Schedule:
         """Return the schedule of so many epochs from here on, drawn beforehand or now."""
