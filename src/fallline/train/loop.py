@@ -228,8 +228,7 @@ class _Session:
     def dispatch(self, state: MemberState, epochs: int) -> tuple[MemberState, jax.Array]:
         schedule = self.population.place(self.drawn(epochs))
         numbers, on_train, on_val = self.placed
-        with _memory_told(len(self.members), self.orders.batch):
-            return self.population.start(self.data, epochs, state, numbers, schedule, on_train, on_val)
+        return self.population.start(self.data, epochs, state, numbers, schedule, on_train, on_val)
 
     def drawn(self, epochs: int) -> Schedule:
         """Return the schedule of so many epochs from here on, drawn beforehand or now."""
@@ -423,10 +422,10 @@ def fit_population(
         session.restore(*resume)
     session.report(int((np.asarray(state.outcome) == RUNNING).sum()), 0, 0.0, "compile")
     began = time.perf_counter()
-    placed = session.arrange(np.arange(len(members)))
-    placed = session.build(placed)
-    compiled = time.perf_counter() - began
-    placed, seconds = session.run(placed)
+    with _memory_told(len(members), session.orders.batch):
+        placed = session.build(session.arrange(np.arange(len(members))))
+        compiled = time.perf_counter() - began
+        placed, seconds = session.run(placed)
     if session.interrupted:
         session.save(placed, seconds)
     final = session.gather(placed)
