@@ -92,3 +92,4 @@ def test_the_quick_clinic_names_what_was_injected(capsys):
     said = capsys.readouterr().out
     assert "4 kinds of fault, 4 trials" in said
     assert "named 1.00" in said
+    assert "Error" not in said

@@ -39,10 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--half", default="both", choices=(CALIBRATION, TEST, "both"), help="which data sets")
     parser.add_argument("--faults", default="", help="only faults that contain one of these words, by commas")
     parser.add_argument("--no-zoo", action="store_true", help="no healthy runs")
+    parser.add_argument("--only-zoo", action="store_true", help="no faults")
     parser.add_argument("--no-programs", action="store_true", help="no real programs")
     parser.add_argument("--only-programs", action="store_true", help="nothing but the real programs")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"trials of each fault on each set (default {SEEDS})")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="of each part; then the rest is left out")
     parser.add_argument("--data", type=Path, help="folder of cases.json (else FALLLINE_CLINIC, else shared/clinic)")
     parser.add_argument("--out", type=Path, help=f"folder of the results (default {RESULTS.name}/)")
     parser.add_argument("--quick", action="store_true", help="four faults, one data set, this process; keeps nothing")
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for half in () if given.only_programs else (CALIBRATION, TEST) if given.half == "both" else (given.half,):
         figures[half] = _half(half, given, workers, out, say)
     if not given.no_programs:
-        figures["programs"] = _programs(given.data, workers, out, say)
+        figures["programs"] = _programs(given, workers, out, say)
     if TEST in figures:
         figures[TEST]["rules_ms"] = rules_milliseconds()
     _verdicts(figures)
@@ -82,9 +84,16 @@ def _half(half: str, given: argparse.Namespace, workers: int, out: Path, say: Ca
     tables = halves()[half]
     words = [word for word in given.faults.split(",") if word]
     faults = [fault for fault in FAULTS if not words or any(word in fault for word in words)]
+    faults = [] if given.only_zoo else faults
     zoo = [] if given.no_zoo else [name for name, member in ZOO.items() if TABLES[member.table].half == half]
     spoiled, healthy = run_all(
-        faults, tables, zoo, seeds=range(given.seeds), zoo_seeds=range(ZOO_SEEDS), workers=workers, say=say
+        faults,
+        tables,
+        zoo,
+        seeds=range(given.seeds),
+        zoo_seeds=range(min(ZOO_SEEDS, given.seeds)),
+        workers=workers,
+        say=say,
     )
     found = report.summary(half, spoiled, healthy)
     print(report.table(found), end="\n\n", flush=True)
@@ -92,13 +101,13 @@ def _half(half: str, given: argparse.Namespace, workers: int, out: Path, say: Ca
     return found
 
 
-def _programs(data: Path | None, workers: int, out: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    cases = find_cases(data)
+def _programs(given: argparse.Namespace, workers: int, out: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    cases = find_cases(given.data)
     if isinstance(cases, str):
         print(cases)
         return {}
-    jobs = [(run_program, (case, range(PROGRAM_SEEDS))) for case in cases]
-    rows = [row for _, done in pooled(jobs, workers, say) for row in done]
+    jobs = [(run_program, (case, range(min(PROGRAM_SEEDS, given.seeds)))) for case in cases]
+    rows = [row for _, done in pooled(jobs, workers, say, given.minutes) for row in done]
     rows.sort(key=lambda row: (row["what"], row["seed"]))
     found = report.programs(rows)
     print(json.dumps(found, indent=1))

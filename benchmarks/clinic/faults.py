@@ -93,9 +93,16 @@ def _twins(program: Program, rng: np.random.Generator) -> Program:
 
 
 def _rare(program: Program, rng: np.random.Generator) -> Program:
-    many, few = np.flatnonzero(program.y == 0), np.flatnonzero(program.y != 0)
-    keep = np.sort(np.concatenate([many, rng.choice(few, max(2, len(many) // 40), replace=False)]))
-    return replace(program, x=program.x[keep], y=program.y[keep])
+    """Forty to one, in training and validation alike."""
+
+    def kept(y: np.ndarray) -> np.ndarray:
+        many, few = np.flatnonzero(y == 0), np.flatnonzero(y != 0)
+        return np.sort(np.concatenate([many, rng.choice(few, max(2, len(many) // 40), replace=False)]))
+
+    train, held = kept(program.y), kept(program.val_y)
+    return replace(
+        program, x=program.x[train], y=program.y[train], val_x=program.val_x[held], val_y=program.val_y[held],
+    )  # fmt: skip
 
 
 def _sorted(program: Program, rng: np.random.Generator) -> Program:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,6 +137,7 @@ def diagnosed(program: Program, seed: int) -> Said:
         "validation_data": held,
         "shuffle": program.shuffle,
     }
+    warnings.simplefilter("ignore")  # Keras, too, has something to say about some of them
     try:
         model = build(program, seed)
         checked = fl.check(model, program.x, program.y, optimizer=_optimizer(program), **arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -88,6 +89,7 @@ def run_program(case: Mapping[str, Any], seeds: Sequence[int]) -> list[Row]:
 def _trial(case: Mapping[str, Any], seed: int) -> Said:
     import fallline as fl
 
+    warnings.simplefilter("ignore")  # Keras, too, has something to say about some of them
     try:
         x, y, held = _rows(case, np.random.default_rng(seed))
         batch = case.get("stand_in_overrides", {}).get("batch_size", case["batch_size"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import random
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -58,15 +60,17 @@ def run_all(
     zoo_seeds: Sequence[int],
     workers: int,
     say: Callable[[str], None],
+    minutes: float = float("inf"),
 ) -> tuple[list[Row], list[Row]]:
-    """Run the faults and the zoo; return the rows of both."""
+    """Run the faults and the zoo, in random order; return the rows of both."""
     jobs: list[Job] = [
         (run_fault, (fault, table, seeds)) for fault in faults for table in tables if applies(FAULTS[fault], table)
     ]
     jobs += [(run_healthy, (name, zoo_seeds)) for name in zoo]
+    random.Random(0).shuffle(jobs)  # what is left out when the time is over is a random part
     spoiled: list[Row] = []
     healthy: list[Row] = []
-    for job, rows in pooled(jobs, workers, say):
+    for job, rows in pooled(jobs, workers, say, minutes):
         (spoiled if job is run_fault else healthy).extend(rows)
     order = {name: i for i, name in enumerate([*FAULTS, *ZOO])}
     for found in (spoiled, healthy):
@@ -75,18 +79,29 @@ def run_all(
 
 
 def pooled(
-    jobs: Sequence[Job], workers: int, say: Callable[[str], None]
+    jobs: Sequence[Job], workers: int, say: Callable[[str], None], minutes: float = float("inf")
 ) -> Iterator[tuple[Callable[..., list[Row]], list[Row]]]:
-    """Yield (job, its rows) as the jobs end; one worker means this process."""
+    """Yield (job, its rows) as the jobs end, none after so many minutes; one worker means this process."""
+    end = time.monotonic() + 60 * minutes
     if workers <= 1:
         for done, (job, arguments) in enumerate(jobs, 1):
             rows = job(*arguments)
-            say(f"{done}/{len(jobs)} {rows[0]['what']} on {rows[0]['table']}")
+            say(_line(done, len(jobs), rows))
             yield job, rows
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(job, *arguments): job for job, arguments in jobs}
         for done, future in enumerate(as_completed(waiting), 1):
             rows = future.result()
-            say(f"{done}/{len(jobs)} {rows[0]['what']} on {rows[0]['table']}")
+            say(_line(done, len(jobs), rows))
             yield waiting[future], rows
+            if time.monotonic() > end:
+                pool.shutdown(wait=False, cancel_futures=True)
+                say(f"the time is over: {len(jobs) - done} of {len(jobs)} left out")
+                return
+
+
+def _line(done: int, jobs: int, rows: Sequence[Row]) -> str:
+    row = rows[0]
+    worries = ", ".join(name for name, severity, _ in row["findings"] if severity != "note")
+    return f"{done}/{jobs} {row['what']} on {row['table']}: {row['error'] or worries or 'no warning'}"

@@ -233,12 +233,17 @@ def _derive(statistics: dict[str, Any]) -> None:
 
 
 def _excuse(findings: Sequence[Finding], explained: float | None) -> list[Finding]:
-    """Lower what only makes learning hard by one step, or to a note, where the network has learned nearly all."""
+    """Lower what only makes learning hard by one step, or to a note, where the network has learned nearly all.
+
+    What accounts for a worry that stays is not lowered: it is where the cure begins.
+    """
     if explained is None or explained < WELL_LEARNED:
         return list(findings)
+    staying = {f.symptom for f in findings if f.severity != "note" and f.symptom not in EXCUSED}
     out = []
     for finding in findings:
-        if finding.symptom in EXCUSED and finding.severity != "note":
+        accounts = EXPLAINS.get(finding.symptom, frozenset()) & staying
+        if finding.symptom in EXCUSED and finding.severity != "note" and not accounts:
             milder: Severity = "note" if finding.severity == "warning" or finding.symptom not in _HARMFUL else "warning"
             finding = replace(
                 finding,

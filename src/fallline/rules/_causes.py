@@ -75,10 +75,12 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "no-nonlinearity": frozenset({"underfit-flat", "capacity-unsuited", "no-skill"}),
     "symmetric-units": _FADING | {"capacity-unsuited"},
     "bad-initial-scale": _WILD | _FADING | _RATES,
-    "over-regularised": _STILL | {"vanishing-gradients", "learning-rate-too-low"},
+    # Dropout multiplies what it lets through by 1 / (1 - rate), and the gradients with it.
+    "over-regularised": _STILL | {"vanishing-gradients", "learning-rate-too-low", "exploding-gradients"},
     "learning-rate-too-high": _WILD | _FADING,
     "learning-rate-too-low": frozenset({"underfit-flat", "underfit-stopped-early", "no-skill"}),
     "batch-size-unsuited": frozenset({"oscillation", "unrepresentative-validation-set", "underfit-stopped-early"}),
+    "batch-norm-with-dropout": frozenset({"underfit-stopped-early", "unrepresentative-validation-set"}),
     "capacity-unsuited": frozenset({"underfit-flat", "no-skill"}),
     "saturated-units": frozenset({"vanishing-gradients"}) | _STILL,
     "dead-relu": frozenset({"vanishing-gradients"}) | _STILL,

@@ -40,7 +40,7 @@ FAR_LARGER = 1000.0
 LARGER = 100.0
 # ... with a gap this wide between training and validation loss, as a share of what was learned.
 GAP = 0.5
-# A narrow layer that the training could not make up for.
+# Beyond this share explained, the training made up for a narrow layer, which is then a remark.
 POOR = 0.7
 
 
@@ -61,17 +61,14 @@ def examine(
     dense = [layer for layer in weighted[:-1] if layer.kind == "Dense" and layer.units]
     narrow = min(dense, key=lambda layer: layer.units or 0) if dense else None
     classes = len(class_counts) if class_counts and problem_kind == "multiclass" else 0
-    if (
-        narrow is not None
-        and problem_kind in ("regression", "binary", "multiclass")
-        and not (explained is not None and explained > POOR)
-    ):
+    if narrow is not None and problem_kind in ("regression", "binary", "multiclass"):
         units = int(narrow.units or 0)
         inputs = min(narrow.fan_in or 0, n_features or 0)
         if (units == 1 and inputs >= 2) or (classes > 2 and units < math.log2(classes)):
+            coped = explained is not None and explained > POOR
             yield SYMPTOM.finding(
-                "warning",
-                0.75,
+                "note" if coped else "warning",
+                0.5 if coped else 0.75,
                 f"Everything has to pass through the {units} unit{'s' if units > 1 else ''} of layer {narrow.name!r}"
                 + (f", too few to tell {classes} classes apart." if classes > 2 else "."),
                 evidence={"layer": narrow.name, "units": units, "inputs": inputs, "classes": classes},

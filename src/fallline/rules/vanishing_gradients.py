@@ -23,6 +23,7 @@ The ratio 1e-3 is AUTOTRAINER's (2021), taken here relative to the weights.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,21 +54,27 @@ def examine(
     explained: float | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding from the gradients where they were watched, else from the layers."""
-    if layer_gradient_norm is not None and layer_weight_norm is not None:
-        yield from _from_gradients(
-            relative(layer_gradient_norm, layer_weight_norm), layer_names, output_layer, explained
-        )
-        return
     stacked = _stacked_sigmoids(layers or ())
     poor = explained is not None and explained < POOR
-    if len(stacked) >= (SIGMOIDS if not poor else SIGMOIDS - 2):
-        yield _finding(
-            0.8 if poor else 0.6,
+    watched = layer_gradient_norm is not None and layer_weight_norm is not None
+    if layer_gradient_norm is not None and layer_weight_norm is not None:
+        seen = list(
+            _from_gradients(relative(layer_gradient_norm, layer_weight_norm), layer_names, output_layer, explained)
+        )
+        if seen:
+            yield from seen
+            return
+    if len(stacked) >= (SIGMOIDS if not poor or watched else SIGMOIDS - 2):
+        confidence = 0.8 if poor and not watched else 0.6
+        finding = _finding(
+            confidence,
             f"{len(stacked)} sigmoid layers stand behind each other, from {stacked[0]!r} on: each passes on at most a "
             "quarter of the error.",
             {"sigmoid_layers": len(stacked), "first_layer": stacked[0]},
             stacked[0],
         )
+        # The gradients were looked at, and reach the first layers in this training.
+        yield replace(finding, severity="note") if watched else finding
 
 
 def _from_gradients(
