@@ -93,6 +93,7 @@ def _half(half: str, given: argparse.Namespace, workers: int, out: Path, say: Ca
         seeds=range(given.seeds),
         zoo_seeds=range(min(ZOO_SEEDS, given.seeds)),
         workers=workers,
+        minutes=given.minutes,
         say=say,
     )
     found = report.summary(half, spoiled, healthy)

@@ -96,7 +96,9 @@ def examine(
             treatments=TREATMENTS,
         )
         return
-    if len(values) >= DEAD and float(np.ptp(values[-DEAD:])) == 0.0 and last > NEAR_START * first:
+    accurate = finite(accuracy)[1] if accuracy is not None else np.empty(0)
+    good = len(accurate) > 0 and end_level(accurate) > ACCURATE
+    if len(values) >= DEAD and float(np.ptp(values[-DEAD:])) == 0.0 and last > NEAR_START * first and not good:
         yield SYMPTOM.finding(
             "serious",
             0.9,
@@ -106,9 +108,8 @@ def examine(
             treatments=TREATMENTS,
         )
         return
-    accurate = finite(accuracy)[1] if accuracy is not None else np.empty(0)
     moved = max(abs(first - last), first - best)
-    if moved > max(NO_MOVEMENT * abs(first), 2 * jitter(values)) or (len(accurate) and end_level(accurate) > ACCURATE):
+    if moved > max(NO_MOVEMENT * abs(first), 2 * jitter(values)) or good:
         return
     yield SYMPTOM.finding(
         "warning",
