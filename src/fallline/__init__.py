@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fallline.diagnose import diagnose as diagnose
     from fallline.estimator import Classifier as Classifier
     from fallline.estimator import Regressor as Regressor
+    from fallline.evaluate import evaluate as evaluate
     from fallline.network import builders as networks
     from fallline.network import lsuv as lsuv
     from fallline.network import pretrain as pretrain
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fallline.train import train as train
     from fallline.train import train_many as train_many
     from fallline.types import Diagnosis as Diagnosis
+    from fallline.types import Evaluation as Evaluation
     from fallline.types import Finding as Finding
     from fallline.types import Problem as Problem
     from fallline.types import Recipe as Recipe
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classifier",
     "Diagnosis",
+    "Evaluation",
     "Finding",
     "Problem",
     "Recipe",
@@ -51,6 +54,7 @@ __all__ = [
     "default_recipe",
     "diagnose",
     "diagnose_training",
+    "evaluate",
     "find_learning_rate",
     "folds",
     "load",
@@ -70,6 +74,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Classifier": "fallline.estimator:Classifier",
     "Diagnosis": "fallline.types:Diagnosis",
+    "Evaluation": "fallline.types:Evaluation",
     "Finding": "fallline.types:Finding",
     "Problem": "fallline.types:Problem",
     "Recipe": "fallline.types:Recipe",
@@ -81,6 +86,7 @@ _HOMES = {
     "folds": "fallline.data:folds",
     "diagnose": "fallline.diagnose:diagnose",
     "diagnose_training": "fallline.train:diagnose_training",
+    "evaluate": "fallline.evaluate:evaluate",
     "find_learning_rate": "fallline.train:find_learning_rate",
     "load": "fallline.store:load_run",
     "loss_landscape": "fallline.train:loss_landscape",

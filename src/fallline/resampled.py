@@ -18,7 +18,7 @@ import numpy as np
 
 from fallline.errors import InputError
 
-__all__ = ["Mean", "corrected_mean"]
+__all__ = ["Mean", "corrected_mean", "holm"]
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,23 @@ def corrected_mean(values: Any, ratio: float, *, level: float = 0.95) -> Mean:
     else:
         p = 2 * float(stats.t.sf(abs(mean) / error, count - 1))
     return Mean(mean, mean - half, mean + half, error, p, count)
+
+
+def holm(p: Any) -> np.ndarray:
+    """Return p-values adjusted for their number: each is the smallest error rate at which its test still counts.
+
+    Args:
+        p: (m,) p-values; NaN stays NaN and does not count.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+
+    >>> [round(float(value), 9) for value in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    found = np.asarray(p, np.float64)
+    adjusted = np.full(found.shape, np.nan)
+    where = np.flatnonzero(np.isfinite(found))
+    order = where[np.argsort(found[where], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(found[order] * factors))
+    return adjusted

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fallline.cli.job import Job
     from fallline.types import Recipe
 
-__all__ = ["asked_recipe", "command"]
+__all__ = ["asked_recipe", "command", "recipe_text"]
 
 # As in fallline.types.PROBLEM_KINDS, which would bring NumPy along for the help text; a test compares the two.
 KINDS = ("regression", "binary", "multiclass", "multioutput", "multilabel")
@@ -137,7 +137,8 @@ def asked_recipe(assignments: tuple[str, ...], options: dict[str, Any]) -> Recip
         if options["preset"] is not None:
             raise InputError('Both --recipe and --preset are given; write preset = "..." into the recipe instead.')
         given = options["recipe_file"]
-        recipe = from_toml(_text(Path(given)) if given != "-" else sys.stdin.buffer.read().decode("utf-8", "replace"))
+        text = recipe_text(Path(given)) if given != "-" else sys.stdin.buffer.read().decode("utf-8", "replace")
+        recipe = from_toml(text)
     else:
         recipe = default(options["preset"] or "default")
     return override(recipe, [*assignments, *_short(options)])
@@ -151,7 +152,8 @@ def _short(options: dict[str, Any]) -> list[str]:
     return short
 
 
-def _text(path: Path) -> str:
+def recipe_text(path: Path) -> str:
+    """Return the text of a recipe's file; say what is wrong with it."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

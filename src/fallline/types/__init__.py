@@ -8,6 +8,7 @@ importing this module stays free and the rooms below never depend on those above
 from __future__ import annotations
 
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
+from fallline.types.evaluation import Difference, Evaluation
 from fallline.types.gradients import GradientCheck, TensorCheck
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.landscape import Landscape
@@ -51,7 +52,9 @@ __all__ = [
     "ColumnSummary",
     "Deferred",
     "Diagnosis",
+    "Difference",
     "EnsembleRecipe",
+    "Evaluation",
     "Evaluations",
     "Family",
     "Finding",

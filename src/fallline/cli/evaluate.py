@@ -1,0 +1,75 @@
+"""``fallline evaluate``: how well recipes do on rows by which nothing was chosen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from fallline.cli.options import reading
+from fallline.errors import InputError
+
+__all__ = ["command"]
+
+
+@click.command("evaluate")
+@click.argument("data")
+@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
+@click.option(
+    "--recipe", "recipe_files", multiple=True, metavar="FILE", help="A TOML recipe; again to compare several."
+)
+@click.option(
+    "--preset", "presets", multiple=True, metavar="NAME", help="A preset; again to compare.  [default: default]"
+)
+@click.option("--folds", type=click.IntRange(1), default=5, show_default=True, help="1: a hold-out.")
+@click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Partitions into folds.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings on every fold.")
+@click.option("--nested", is_flag=True, help="Choose among the recipes inside each outer fold.")
+@click.option("--inner", type=click.IntRange(1), default=5, show_default=True, help="Folds of that choice.")
+@click.option("--metric", metavar="NAME", help="Compare and choose by it.  [default: log_loss or rmse]")
+@click.option("--group", metavar="COLUMN", help="Rows with equal values stay together.")
+@click.option("--time", metavar="COLUMN", help="Train on the past, hold out what follows.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds.")
+@reading
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    data: str, assignments: tuple[str, ...], target: tuple[str, ...], recipe_files: tuple[str, ...],
+    presets: tuple[str, ...], folds: int, repeats: int, seeds: int, nested: bool, inner: int, metric: str | None,
+    group: str | None, time: str | None, seed: int, delimiter: str | None, encoding: str | None, decimal: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Score recipes on the table DATA beside two baselines, with intervals over the folds.
+
+    KEY=VALUE changes an entry of every recipe.
+
+    \u0008
+    fallline evaluate houses.csv -t price
+    fallline evaluate houses.csv -t price --preset default --preset simple --repeats 3
+    fallline evaluate houses.csv -t price --recipe a.toml --recipe b.toml --nested
+    """
+    from fallline.cli.job import Source
+    from fallline.cli.screen import Screen, jsonable
+    from fallline.cli.train import recipe_text
+    from fallline.evaluate import evaluate
+    from fallline.recipe import default, from_toml, override
+
+    recipes = {name: default(name) for name in presets or (() if recipe_files else ("default",))}
+    for path in recipe_files:
+        name = Path(path).stem
+        if name in recipes:
+            raise InputError(f"Two recipes have the name {name!r}; rename one of the files.")
+        recipes[name] = from_toml(recipe_text(Path(path)))
+    recipes = {name: override(recipe, assignments) for name, recipe in recipes.items()}
+    source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
+    short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
+    problem = source.problem(override(next(iter(recipes.values())), short))
+    found = evaluate(
+        recipes, problem, folds=folds, repeats=repeats, seeds=seeds, nested=nested, inner=inner, metric=metric,
+        group=group, time=time, seed=seed,
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(jsonable(found.to_dict()), allow_nan=False))
+    else:
+        Screen().lines(str(found).splitlines())

@@ -1,0 +1,45 @@
+"""`fallline evaluate`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from fallline.cli import group
+from fallline.errors import InputError
+
+SHORT = ("network.hidden=[4]", "training.epochs=2")
+
+
+@pytest.fixture
+def table(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    path = tmp_path / "table.csv"
+    pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] * 2).to_csv(path, index=False)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(group, ["evaluate", *map(str, arguments)])
+
+
+def test_json_and_text(table):
+    arguments = (table, "-t", "y", "--preset", "simple", *SHORT, "--folds", "2")
+    shown = run(*arguments)
+    assert shown.exit_code == 0, shown.output
+    assert "simple" in shown.output
+    assert "linear" in shown.output
+    found = json.loads(run(*arguments, "--json").output)
+    assert found["metric"] == "rmse"
+    assert len(found["values"]["rmse"]["simple"]) == 2
+
+
+def test_mistakes(table, tmp_path):
+    assert isinstance(run(table, "-t", "y", "--folds", "41").exception, InputError)
+    assert isinstance(run(table, "-t", "z").exception, InputError)
+    assert isinstance(run(table, "-t", "y", "--recipe", tmp_path / "none.toml").exception, InputError)
+    assert isinstance(run(table, "-t", "y", "--nested").exception, InputError)
