@@ -202,6 +202,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "several labels",
     ),
     (
+        {"output_activation": "softmax", "loss_name": "mse", "output_units": 4, "problem_kind": "multilabel"},
+        "serious",
+        "several labels",
+    ),
+    (
         {
             "output_activation": "softmax",
             "loss_name": CCE,

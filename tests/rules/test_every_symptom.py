@@ -465,6 +465,29 @@ def test_a_run_that_learned_well_excuses_what_only_makes_learning_hard() -> None
     assert examine(learned).healthy
 
 
+def test_a_cause_of_a_worry_that_stays_is_not_excused() -> None:
+    learning = {"explained": 0.95, **INSIDE, "layer_gradient_norm": rows(1e-7, 1e-3, 0.1)}
+    falling = {"loss": np.linspace(1.0, 0.05, 40), "reference_loss": 1.0}
+    assert examine(learning | {"loss": decay(1.0, 0.05, 60, 5), "reference_loss": 1.0}).healthy
+    result = examine(learning | falling)
+    assert [f.symptom for f in result if f.severity != "note"] == ["vanishing-gradients"]
+    assert "underfit-stopped-early" in {f.symptom for f in result}
+
+
+def test_saturated_units_of_a_network_that_learned_are_a_remark() -> None:
+    saturated = {**INSIDE, "layer_saturated_share": rows(0.7, 0.1, 0.0)}
+    for explained, severity in ((0.2, "warning"), (0.7, "note")):
+        (found,) = named("saturated-units", saturated | {"explained": explained})
+        assert found.severity == severity
+
+
+def test_what_a_training_coped_with_is_a_remark() -> None:
+    sick = CASES["capacity-unsuited"][0][0]
+    for explained, severity in ((0.2, "warning"), (0.9, "note")):
+        (found,) = named("capacity-unsuited", sick | {"explained": explained})
+        assert found.severity == severity
+
+
 # ------------------------------------------------------------------------------------------- statistics from arrays
 
 

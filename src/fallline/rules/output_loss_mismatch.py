@@ -118,7 +118,11 @@ def _activation_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
             "the classes: the units are not compared with each other.",
             "use softmax as the output activation (binary_crossentropy, if a row can have several labels)",
         )
-    elif right == "sigmoid" and f.activation == "softmax" and f.kind == "multilabel":
+
+
+def _several_labels(f: _Facts) -> Iterator[_Fault]:
+    counted = f.loss == "binary_crossentropy" or f.loss in QUANTITY_LOSSES
+    if counted and f.activation == "softmax" and f.kind == "multilabel" and f.units != 1 and not f.from_logits:
         yield _Fault(
             "serious",
             0.9,
@@ -232,7 +236,14 @@ def _quantities(f: _Facts) -> Iterator[_Fault]:
         )
 
 
-CHECKS = (_constant_output, _activation_under_cross_entropy, _targets_under_cross_entropy, _width, _quantities)
+CHECKS = (
+    _constant_output,
+    _activation_under_cross_entropy,
+    _several_labels,
+    _targets_under_cross_entropy,
+    _width,
+    _quantities,
+)
 
 
 def examine(

@@ -36,6 +36,8 @@ SYMPTOM = Symptom("S15", "saturated-units", "learning", ("during", "after"))
 
 SHARE = 0.5
 NEARLY_ALL = 0.9
+# Units of a network that has learned more than half of what there is may well be at their ends: they are sure.
+POOR = 0.5
 
 
 def examine(
@@ -43,6 +45,7 @@ def examine(
     layer_names: Sequence[str] | None = None,
     layer_activations: Sequence[str] | None = None,
     output_layer: int | None = None,
+    explained: float | None = None,
 ) -> Iterator[Finding]:
     """Yield one finding for the first layer that is saturated to a half or more."""
     values = np.asarray(layer_saturated_share, np.float64)
@@ -56,8 +59,9 @@ def examine(
     if not bad:
         return
     first = bad[0]
+    coped = explained is not None and explained > POOR
     yield SYMPTOM.finding(
-        "serious" if late[first] > NEARLY_ALL else "warning",
+        "serious" if late[first] > NEARLY_ALL else "note" if coped else "warning",
         0.6 + 0.35 * float(late[first]),
         f"{100 * late[first]:.0f} % of the outputs of layer {name_of(layer_names, first)!r} sit at the ends of the "
         "activation's range, where its slope is almost 0.",
