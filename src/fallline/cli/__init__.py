@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "Write a run's HTML report again.",
     "recipe": "Print a preset recipe as commented TOML.",
     "rules": "List the symptoms that the diagnosis looks for.",
+    "gallery": "Draw what everybody should have seen once, or your own loss landscape.",
     "demo": "Train on a real medical table and show all there is.",
 }
 

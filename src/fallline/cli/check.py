@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from fallline.errors import DataError, InputError, nearest
+from fallline.cli.arrays import model_arrays
+from fallline.errors import InputError
 
 if TYPE_CHECKING:
     from fallline.types import Diagnosis
@@ -56,7 +57,7 @@ def command(
     from fallline.store import load_model
     from fallline.train import check_gradients
 
-    x, y = _arrays(data, target, rows)
+    x, y = model_arrays(data, target, rows)
     found = check_gradients(
         load_model(model), x, y, loss=loss, training=training, entries=entries or None, tolerance=tolerance
     )
@@ -90,7 +91,7 @@ def _symptoms(
     if data is not None:
         from fallline.store import load_model
 
-        x, y = _arrays(data, target, None)
+        x, y = model_arrays(data, target, None)
         loaded = load_model(model)
         loss = loss or _compiled_loss(model)
         return check(loaded, x, y, loss=loss, batch_size=batch_size, epochs=epochs)
@@ -113,29 +114,3 @@ def _compiled_loss(path: str) -> str | None:
     if isinstance(loss, dict) and not (loss.get("config") or {}).get("from_logits"):
         loss = loss.get("class_name")
     return loss if isinstance(loss, str) else None
-
-
-def _arrays(path: str, target: str, rows: int | None) -> tuple[Any, Any]:
-    """Return (x, y): of the arrays beside the target one is x itself, and several are a dict by their names."""
-    if Path(path).suffix.lower() != ".npz":
-        from fallline.data import read_table
-
-        frame = read_table(path).iloc[:rows]
-        if target not in frame.columns:
-            raise InputError(f"{path} has no column {target!r}.{nearest(target, map(str, frame.columns))}")
-        try:
-            return frame.drop(columns=target).to_numpy("float32"), frame[[target]].to_numpy("float32")
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{path} holds more than numbers ({error}); a Keras model takes numbers.") from error
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as opened:
-            arrays = {name: opened[name][:rows] for name in opened.files}
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path} cannot be read as arrays: {error}") from error
-    if target not in arrays or len(arrays) < 2:
-        names = ", ".join(arrays)
-        raise InputError(f"{path} holds {names}; it takes {target!r} and at least one more.{nearest(target, arrays)}")
-    y = arrays.pop(target)
-    return (next(iter(arrays.values())) if len(arrays) == 1 else arrays), y

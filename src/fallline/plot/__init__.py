@@ -10,10 +10,11 @@ from fallline.plot.diagnosis import plot_diagnosis
 from fallline.plot.landscape import plot_landscape
 from fallline.plot.layers import plot_layers
 from fallline.plot.run import plot_run
-from fallline.plot.style import COLOURS, HEAT, SERIES, figure, new_axes, plain
+from fallline.plot.style import COLOURS, DASHES, HEAT, SERIES, figure, new_axes, plain
 
 __all__ = [
     "COLOURS",
+    "DASHES",
     "HEAT",
     "SERIES",
     "figure",
