@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fallline as fl
-from fallline.gallery.circles import circles, curves_of, network
+from fallline.gallery.circles import TO_THE_END, circles, curves_of, network
 from fallline.gallery.exhibit import Exhibit, Row, final, measure
 from fallline.recipe import override
 
@@ -20,7 +20,7 @@ def show(*, quick: bool = False) -> Exhibit:
     groups = {
         name: fl.train_many(
             network(50), x, y, validation_data=validation, recipe=recipe, seeds=range(2 if quick else 10),
-            epochs=2 if quick else 200, batch_size=size, early_stopping=False, verbose=0,
+            epochs=2 if quick else 200, batch_size=size, early_stopping=TO_THE_END, verbose=0,
         )
         for name, size in SIZES.items()
     }  # fmt: skip

@@ -78,4 +78,4 @@ def show(*, quick: bool = False) -> Exhibit:
 
 
 def _lowest(runs: list[Run]) -> np.ndarray:
-    return np.minimum.accumulate(np.stack([run.trace.curve("loss") for run in runs]), axis=1)
+    return np.minimum.accumulate(np.stack([run.trace.curve("running_loss") for run in runs]), axis=1)

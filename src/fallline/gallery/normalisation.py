@@ -45,8 +45,8 @@ def show(*, quick: bool = False, images: Any = None) -> Exhibit:
             told = fl.check(model, a, y, loss="sparse_categorical_crossentropy")
             said = next((f.symptom for f in told if f.id == "S23"), "nothing")
         runs = fl.train_many(
-            model, a, y, validation_data=(b, test_y), seeds=seeds, epochs=epochs, batch_size=256, early_stopping=False,
-            verbose=0,
+            model, a, y, validation_data=(b, test_y), seeds=seeds, epochs=epochs, batch_size=256,
+            early_stopping={"criterion": "none"}, verbose=0,
         )  # fmt: skip
         curves = np.stack([run.trace.curve("val_accuracy") for run in runs])
         axes[0, 0].plot(

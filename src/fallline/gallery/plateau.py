@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fallline as fl
-from fallline.gallery.circles import circles, curves_of, network
+from fallline.gallery.circles import TO_THE_END, circles, curves_of, network
 from fallline.gallery.exhibit import Exhibit, Row, final, measure
 from fallline.recipe import override
 
@@ -27,14 +27,14 @@ def show(*, quick: bool = False) -> Exhibit:
         name: fl.train_many(
             network(50, norm=norm), x, y, validation_data=validation, seeds=range(2 if quick else 10),
             recipe=override(fl.default_recipe("simple"), [*SGD, *changes]), epochs=2 if quick else 300, batch_size=32,
-            early_stopping=False, verbose=0,
+            early_stopping=TO_THE_END, verbose=0,
         )
         for name, (changes, norm) in WAYS.items()
     }  # fmt: skip
     rows = []
     for name, runs in groups.items():
         rows.append(Row(f"validation accuracy, {name}", measure(final(runs, "val_accuracy"))))
-        rows.append(Row(f"validation loss, {name}", measure(final(runs, "val_loss"))))
+        rows.append(Row(f"validation log-loss, {name}", measure(final(runs, "val_log_loss"))))
         fast = [
             int((run.trace.curve("accuracy") >= 0.8).argmax()) + 1
             for run in runs

@@ -56,8 +56,8 @@ def show(*, quick: bool = False) -> Exhibit:
 
 
 def _course(runs: list[Run], seeds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (cost, lowest loss so far), (seeds, epochs) each; of several rates each seed's best."""
-    lowest = np.stack([np.minimum.accumulate(run.trace.curve("loss")) for run in runs])
+    """Return (cost, lowest loss so far), (seeds, epochs) each, before each step; of several rates each seed's best."""
+    lowest = np.stack([np.minimum.accumulate(run.trace.curve("running_loss")) for run in runs])
     loss = lowest.reshape(-1, seeds, runs[0].trace.n_epochs)
     spent = []
     for run in runs[:seeds]:
