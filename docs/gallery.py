@@ -6,8 +6,8 @@ together from what lies there.
 
 from __future__ import annotations
 
+import io
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,7 +18,8 @@ __all__ = ["FOLDER", "MOST_BYTES", "PAGE", "make", "page", "section"]
 FOLDER = Path(__file__).resolve().parent / "gallery"
 PAGE = FOLDER.with_suffix(".md")
 MOST_BYTES = 60_000  # of a picture
-_WIDTH, _COLOURS = 900, 48
+_DPI, _WIDTH = 150, 820
+_COLOURS = (256, 128, 64, 32)  # as many as fit; maximum coverage keeps thin lines in their own colour
 
 _HEAD = """\
 # The gallery
@@ -48,8 +49,9 @@ def make(name: str) -> None:
     """Run an exhibit in full; write its picture and its numbers."""
     exhibit = find_exhibit(name).show()
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        _shrink(exhibit.save(folder, name)[0], FOLDER / f"{name}.png")
+    drawn = io.BytesIO()
+    exhibit.figure.savefig(drawn, dpi=_DPI)
+    _shrink(drawn, FOLDER / f"{name}.png")
     (FOLDER / f"{name}.md").write_text(section(name, exhibit), encoding="utf-8")
 
 
@@ -66,13 +68,16 @@ def section(name: str, exhibit: Exhibit) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shrink(source: Path, target: Path) -> None:
-    """Write a picture with few colours."""
+def _shrink(source: io.BytesIO, target: Path) -> None:
+    """Write a picture, with fewer colours where it would be too large."""
     from PIL import Image
 
     image = Image.open(source).convert("RGB")
     image = image.resize((_WIDTH, round(image.height * _WIDTH / image.width)), Image.Resampling.LANCZOS)
-    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    for colours in _COLOURS:
+        image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
+        if target.stat().st_size < MOST_BYTES:
+            return
 
 
 def page(names: Iterable[str] = EXHIBITS) -> str:

@@ -25,6 +25,7 @@ def test_the_pictures_are_listed() -> None:
     assert all(name in listed for name in EXHIBITS)
 
 
+@pytest.mark.slow
 def test_a_picture_is_written_and_its_table_printed(tmp_path: Path) -> None:
     said = call("momentum", "--quick", "-o", str(tmp_path / "new"))
     assert "published" in said
@@ -34,6 +35,7 @@ def test_a_picture_is_written_and_its_table_printed(tmp_path: Path) -> None:
     call("momentum", "--quick", "-o", str(tmp_path / "new"), "--overwrite")
 
 
+@pytest.mark.slow
 def test_a_landscape_of_a_persons_own_model(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(

@@ -26,6 +26,7 @@ def shown(name: str) -> Exhibit:
     return SHOWN[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_every_picture_is_made_in_its_quick_mode(name: str, tmp_path: Path) -> None:
     exhibit = shown(name)
@@ -40,6 +41,7 @@ def test_every_picture_is_made_in_its_quick_mode(name: str, tmp_path: Path) -> N
         exhibit.save(tmp_path, name)
 
 
+@pytest.mark.slow
 def test_the_line_is_that_of_least_squares() -> None:
     line = shown("line")
     assert abs(float(str(line["slope m"])) - 0.33559) < 2e-3
@@ -47,6 +49,7 @@ def test_the_line_is_that_of_least_squares() -> None:
     assert abs(float(str(line["mean squared error"])) - 0.01805) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_784_15_10_network_has_the_weights_that_were_counted() -> None:
     assert shown("guessing")["a 784-15-10 network"] == "11,910 weights, 25 biases"
 
@@ -62,12 +65,14 @@ def test_plain_descent_stays_at_the_saddle_and_momentum_leaves_it() -> None:
     assert all(height < -3.5 for height in ends.values()), ends
 
 
+@pytest.mark.slow
 def test_three_values_normalise_as_published() -> None:
     normalisation = shown("normalisation")
     assert normalisation["1, 2, 3 normalised"] == "-1.2247, 0.0000, 1.2247"
     assert normalisation["said of the sigmoid output before training"] == "output-loss-mismatch"
 
 
+@pytest.mark.slow
 def test_whitening_makes_the_condition_number_one() -> None:
     found = shown("conditioning")
     numbers = [float(str(found[f"condition number, {name}"]).replace(",", "")) for name in (
@@ -90,6 +95,7 @@ def test_a_condition_number_is_that_of_the_second_derivatives() -> None:
     assert second == pytest.approx(hessian[0, 1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_flat_curve_is_found_flat_and_a_good_fit_good() -> None:
     found = shown("curves")
     assert "S1" in str(found["S1 underfit: flat"])
@@ -101,6 +107,7 @@ def test_a_mean_has_the_interval_of_students_t() -> None:
     assert str(measure([5.0])) == "5.000"
 
 
+@pytest.mark.slow
 def test_a_persons_own_model_is_drawn(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
     model = fl.networks.mlp(2, 1, hidden=(4,), output="sigmoid")

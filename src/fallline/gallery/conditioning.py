@@ -71,7 +71,7 @@ def show(*, quick: bool = False) -> Exhibit:
         a, b = np.meshgrid(side, side)
         d = np.stack([a, b], axis=-1)
         error = np.einsum("ijk,kl,ijl->ij", d, hessian, d) / 2
-        contours(ax, side, side, error, levels=np.linspace(0, 1, 9)[1:] ** 2 * error.max())
+        contours(ax, side, side, error, levels=np.linspace(0, 1, 9) ** 2 * error.max())
         values, vectors = np.linalg.eigh(hessian)
         for value, vector, colour in zip(values, vectors.T, ("train", "val"), strict=True):
             length = 0.9 * np.sqrt(values[0] / value)
@@ -80,6 +80,6 @@ def show(*, quick: bool = False) -> Exhibit:
     axes[0, 0].set_ylabel("weight 2 − its best")
     remark = (
         "Gradient descent needs about as many steps as the condition number; whitening makes the ellipse a circle, and "
-        "one step enough."
+        "a step or two are enough."
     )
     return Exhibit("The ellipse of the error", tuple(rows), made, remark)

@@ -78,4 +78,5 @@ def _ratio(fast: tuple[np.ndarray, np.ndarray], adam: tuple[np.ndarray, np.ndarr
         reached += came
         ratios.append((spent[int((slow <= goal).argmax())] if came else spent[-1]) / ours)
     more = "" if reached == len(ratios) else f"at least (Adam came as low with {reached} of {len(ratios)}) "
-    return f"{more}{np.exp(np.mean(np.log(ratios))):,.0f}", "20 or more"
+    mean = float(np.exp(np.mean(np.log(ratios))))
+    return f"{more}{mean:,.0f}" if mean >= 10 else f"{more}{mean:.1f}", "20 or more"
