@@ -12,8 +12,8 @@ import pytest
 import scipy.optimize
 
 from fallline.errors import InputError
-from fallline.optimize import make_optimizer
-from fallline.optimize.curvature import dense, gauss_newton_product, hessian_product
+from fallline.optimize import curvature, make_optimizer
+from fallline.optimize.curvature import dense, gauss_newton_matrix, gauss_newton_product, hessian_product
 from fallline.optimize.second_order import DENSE, MOST_DENSE_PARAMETERS, SECOND_ORDER, bfgs_inverse
 from fallline.types import FULL_BATCH, Objective
 
@@ -127,6 +127,29 @@ def test_gauss_newton_matrix_of_a_cross_entropy(doubles: Any) -> None:
         j = np.kron(row[:, None], np.eye(3)).T  # outputs by weights
         expected += j.T @ (np.diag(p) - np.outer(p, p)) @ j / 5
     np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("block", [10**9, 24, 1])  # all rows at once, two and a rest, one by one
+def test_the_matrix_from_the_jacobian_is_that_of_the_products(
+    doubles: Any, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curvature, "_NUMBERS", block)
+    rng = np.random.default_rng(1)
+    x, w = rng.normal(size=(5, 3)), jnp.asarray(rng.normal(size=6))
+
+    def outputs(w: Any, rows: Any = x) -> Any:
+        return jnp.tanh(rows @ w.reshape(3, 2))
+
+    def cost(out: Any) -> Any:
+        return jnp.mean(jnp.arange(1.0, 6.0)[:, None] * (out[:, :1] - 2 * out[:, 1:]) ** 2)
+
+    parts = (outputs, cost, lambda w: jnp.sum(w**2) ** 2)
+    objective = Objective(0.0, lambda w: 0.0, *parts, lambda w, i: outputs(w, jnp.asarray(x)[i][None])[0])
+    found, gradients, products = gauss_newton_matrix(objective, w, lambda v: v)
+    expected = dense(gauss_newton_product(objective, w, lambda v: v), 6, jnp.float64)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    assert (gradients, products) == (2, 0)
+    assert gauss_newton_matrix(Objective(0.0, lambda w: 0.0, *parts), w, lambda v: v)[1:] == (0, 6)
 
 
 def test_hessian_against_central_differences(doubles: Any) -> None:

@@ -200,10 +200,16 @@ def _objective(
     whole = partial(Objective, value, lambda params: loss(params, aux, numbers, x, y, weight)[0])
     if outputs is None or cost is None or penalty is None:
         return whole()
+
+    def row(params: Tree, i: Any) -> Tree:
+        alone = outputs(params, aux, numbers, jax.tree.map(lambda a: a[i][None], x))
+        return jax.tree.map(lambda a: a[0], alone)
+
     return whole(
         lambda params: outputs(params, aux, numbers, x),
         lambda out: cost(out, numbers, y, weight),
         lambda params: penalty(params, aux, numbers, x),
+        None if task.coupled or task.masked else row,
     )
 
 

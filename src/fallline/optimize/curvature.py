@@ -1,7 +1,8 @@
-"""Curvature of a loss, by products with vectors: the Hessian and the generalised Gauss-Newton matrix of few weights.
+"""Curvature of a loss: the Hessian and the generalised Gauss-Newton matrix of few weights.
 
-Both matrices are made of p products of a matrix with a unit vector, each about as dear as two gradients (Pearlmutter,
-Neural Computation 6, 1994), so that nothing beyond the p x p numbers is kept.
+The Hessian is made of p products with a unit vector, each about as dear as two gradients (Pearlmutter, Neural
+Computation 6, 1994). The Gauss-Newton matrix is made of the Jacobian, row by row, where the network has few outputs:
+that takes as many gradients as there are outputs; else of products, too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import jax.numpy as jnp
 from fallline.errors import InputError
 from fallline.types import Objective
 
-__all__ = ["dense", "gauss_newton_product", "hessian_product"]
+__all__ = ["dense", "gauss_newton_matrix", "gauss_newton_product", "hessian_product", "output_hessian"]
 
 Tree = Any
 Product = Callable[[jax.Array], jax.Array]
 
 # Columns made at a time: enough to keep a processor busy, few enough that their activations fit beside one another.
 _COLUMNS = 32
+# Of the Jacobian so many numbers are made at a time: 16 MiB.
+_NUMBERS = 4_194_304
+# In arithmetic: n k p^2 multiplications for the product of the Jacobian with itself, against 6 n p^2 for p products.
+_MOST_OUTPUTS = 4
 
 
 def hessian_product(loss: Callable[[jax.Array], jax.Array], at: jax.Array) -> Product:
@@ -70,3 +75,67 @@ def dense(product: Product, p: int, dtype: Any) -> jax.Array:
     """Return the (p, p) symmetric matrix of a product."""
     rows: jax.Array = jax.lax.map(product, jnp.eye(p, dtype=dtype), batch_size=min(p, _COLUMNS))
     return 0.5 * (rows + rows.T)
+
+
+def output_hessian(cost: Callable[[jax.Array], jax.Array], out: jax.Array) -> jax.Array:
+    """Return (b, k, k): the second derivatives of a mean loss by the outputs (b, k) of each row.
+
+    >>> output_hessian(lambda out: jnp.mean(out**2), jnp.ones((2, 1))).ravel().tolist()
+    [1.0, 1.0]
+    """
+    slope = jax.grad(cost)
+
+    def product(direction: jax.Array) -> jax.Array:
+        found: jax.Array = jax.jvp(slope, (out,), (jnp.broadcast_to(direction, out.shape),))[1]
+        return found
+
+    hessian = jnp.moveaxis(jax.vmap(product)(jnp.eye(out.shape[1], dtype=out.dtype)), 0, -1)  # rows are apart
+    both: jax.Array = 0.5 * (hessian + hessian.swapaxes(1, 2))
+    return both
+
+
+def gauss_newton_matrix(
+    objective: Objective, at: jax.Array, unravel: Callable[[jax.Array], Tree]
+) -> tuple[jax.Array, int, int]:
+    """Return the (p, p) matrix of `gauss_newton_product`, and the gradients and the products that it took.
+
+    Args:
+        objective: with its parts.
+        at: (p,) the weights.
+        unravel: (p,) -> the weights as the objective takes them.
+
+    Raises:
+        InputError: the loss cannot be taken apart.
+    """
+    product = gauss_newton_product(objective, at, unravel)
+    outputs, cost, penalty, row = objective.outputs, objective.cost, objective.penalty, objective.row_outputs
+    assert outputs is not None
+    assert cost is not None
+    assert penalty is not None
+    shape = jax.eval_shape(lambda w: outputs(unravel(w)), at)
+    width = shape.size // shape.shape[0] if hasattr(shape, "shape") else _MOST_OUTPUTS + 1
+    if row is None or width > _MOST_OUTPUTS:
+        return dense(product, at.size, at.dtype), 0, at.size
+    out = outputs(unravel(at))
+    curved = output_hessian(lambda flat: cost(flat.reshape(shape.shape)), out.reshape(-1, width))
+
+    rows = out.shape[0]
+    size = max(1, min(rows, _NUMBERS // (width * at.size)))
+    full = rows // size * size
+    numbers = jnp.arange(rows)
+
+    def block(total: jax.Array, some: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        return total + summed(some), None
+
+    def summed(some: tuple[jax.Array, jax.Array]) -> jax.Array:
+        i, own = some
+        jacobian = jax.vmap(jax.jacrev(lambda w, j: row(unravel(w), j).reshape(width)), (None, 0))(at, i)
+        found: jax.Array = jnp.einsum("bip,bij,bjq->pq", jacobian, own, jacobian, optimize="optimal")
+        return found
+
+    blocks = (numbers[:full].reshape(-1, size), curved[:full].reshape(-1, size, width, width))
+    matrix = jax.lax.scan(block, jnp.zeros((at.size, at.size), at.dtype), blocks)[0]
+    if full < rows:
+        matrix = matrix + summed((numbers[full:], curved[full:]))
+    extra = hessian_product(lambda w: penalty(unravel(w)), at)
+    return 0.5 * (matrix + matrix.T) + dense(extra, at.size, at.dtype), width, 0

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fallline.errors import InputError
+from fallline.optimize.curvature import output_hessian
 from fallline.types import Evaluations, Objective
 
 __all__ = ["EVERY", "Diagonal", "diagonal_evaluations", "diagonal_gauss_newton", "diagonal_init", "diagonal_update"]
@@ -65,13 +66,8 @@ def diagonal_gauss_newton(objective: Objective, params: Tree, key: jax.Array) ->
         )
     flat, cost = out.reshape(len(out), width), objective.cost
 
-    def product(direction: jax.Array) -> jax.Array:
-        slope = jax.grad(lambda values: cost(values.reshape(out.shape)))
-        found: jax.Array = jax.jvp(slope, (flat,), (jnp.broadcast_to(direction, flat.shape),))[1]
-        return found
-
-    hessian = jnp.moveaxis(jax.vmap(product)(jnp.eye(width, dtype=flat.dtype)), 0, -1)  # (b, k, k): rows are apart
-    values, vectors = jnp.linalg.eigh(0.5 * (hessian + hessian.swapaxes(1, 2)))
+    hessian = output_hessian(lambda values: cost(values.reshape(out.shape)), flat)
+    values, vectors = jnp.linalg.eigh(hessian)
     signs = jax.random.rademacher(key, flat.shape, flat.dtype)
     u = jnp.einsum("bij,bj->bi", vectors, jnp.sqrt(jnp.maximum(values, 0.0)) * signs)
     (seen,) = back(u.reshape(out.shape))

@@ -17,7 +17,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from fallline.errors import InputError
-from fallline.optimize.curvature import dense, gauss_newton_product, hessian_product
+from fallline.optimize.curvature import dense, gauss_newton_matrix, hessian_product
 from fallline.types import Evaluations, Objective
 
 __all__ = ["DENSE", "MOST_DENSE_PARAMETERS", "SECOND_ORDER", "SearchState", "bfgs_inverse", "second_order"]
@@ -125,10 +125,9 @@ def _gauss_newton() -> Method:
     """
 
     def step(at: Step, memory: Tree) -> tuple[jax.Array, Tree, Evaluations]:
-        p = at.weights.size
-        matrix = dense(gauss_newton_product(at.objective, at.weights, at.unravel), p, at.weights.dtype)
+        matrix, gradients, products = gauss_newton_matrix(at.objective, at.weights, at.unravel)
         weights, seen = _search(at, at.rate * _along_eigenvectors(matrix, at.grad, at.numbers["damping"]))
-        return weights, memory, _counts(gradients=seen, products=p)
+        return weights, memory, _counts(gradients=gradients + seen, products=products)
 
     return Method(lambda weights: (), step)
 
@@ -160,7 +159,7 @@ def _levenberg_marquardt() -> Method:
 
     def step(at: Step, memory: _Damping) -> tuple[jax.Array, Tree, Evaluations]:
         p, dtype = at.weights.size, at.weights.dtype
-        matrix = dense(gauss_newton_product(at.objective, at.weights, at.unravel), p, dtype)
+        matrix, gradients, products = gauss_newton_matrix(at.objective, at.weights, at.unravel)
         largest, eps = jnp.maximum(jnp.max(jnp.diag(matrix)), 1e-30), _eps(at.weights)
 
         def attempt(trial: _Trial) -> _Trial:
@@ -186,7 +185,7 @@ def _levenberg_marquardt() -> Method:
         end = jax.lax.while_loop(lambda t: t.going & (t.tries < _MOST_TRIALS), attempt, start)
         # A gradient that is not a number is rejected in every trial; it must not pass for a minimum.
         weights = jnp.where(jnp.all(jnp.isfinite(at.grad)), end.weights, jnp.nan)
-        return weights, end.damping, _counts(losses=end.tries, products=p)
+        return weights, end.damping, _counts(losses=end.tries, gradients=gradients, products=products)
 
     return Method(begin, step)
 

@@ -12,7 +12,12 @@ Tree = Any
 
 
 class Evaluations(NamedTuple):
-    """How often a loss was looked at, each time over the step's whole batch; numbers or () int32 arrays."""
+    """How often a loss was looked at, each time over the step's whole batch; numbers or () int32 arrays.
+
+    A Jacobian of k outputs, the derivatives of every row's outputs by the weights, counts as k gradients: it is one
+    backward pass for each row and output, and one gradient of the batch is one backward pass for each row. What is done
+    with the numbers afterwards (matrix products, solving equations, the averages of Adam) is counted nowhere.
+    """
 
     losses: Any  # without gradient
     gradients: Any  # each with its loss
@@ -31,6 +36,7 @@ class Objective:
         outputs: (params) -> the network's outputs, a tree of arrays (b, ...).
         cost: (outputs) -> () their mean loss, convex in the outputs.
         penalty: (params) -> () what is added for the weights themselves.
+        row_outputs: (params, i) -> the outputs of row i alone; None: rows of a batch influence one another.
     """
 
     value: Any
@@ -38,3 +44,4 @@ class Objective:
     outputs: Callable[[Tree], Tree] | None = None
     cost: Callable[[Tree], Any] | None = None
     penalty: Callable[[Tree], Any] | None = None
+    row_outputs: Callable[[Tree, Any], Tree] | None = None
