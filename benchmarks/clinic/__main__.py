@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"trials of each fault on each set (default {SEEDS})")
     parser.add_argument("--workers", type=int, default=0, help="processes (default: one per core)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="of each part; then the rest is left out")
+    parser.add_argument("--resume", action="store_true", help="go on where the result files end")
     parser.add_argument("--data", type=Path, help="folder of cases.json (else FALLLINE_CLINIC, else shared/clinic)")
     parser.add_argument("--out", type=Path, help=f"folder of the results (default {RESULTS.name}/)")
     parser.add_argument("--quick", action="store_true", help="four faults, one data set, this process; keeps nothing")
@@ -86,6 +87,7 @@ def _half(half: str, given: argparse.Namespace, workers: int, out: Path, say: Ca
     faults = [fault for fault in FAULTS if not words or any(word in fault for word in words)]
     faults = [] if given.only_zoo else faults
     zoo = [] if given.no_zoo else [name for name, member in ZOO.items() if TABLES[member.table].half == half]
+    path = out / f"clinic-{half}.json"
     spoiled, healthy = run_all(
         faults,
         tables,
@@ -94,11 +96,12 @@ def _half(half: str, given: argparse.Namespace, workers: int, out: Path, say: Ca
         zoo_seeds=range(min(ZOO_SEEDS, given.seeds)),
         workers=workers,
         minutes=given.minutes,
+        finished=json.loads(path.read_text())["trials"] if given.resume and path.exists() else (),
         say=say,
     )
     found = report.summary(half, spoiled, healthy)
     print(report.table(found), end="\n\n", flush=True)
-    _write(out / f"clinic-{half}.json", found, [*spoiled, *healthy])
+    _write(path, found, [*spoiled, *healthy])
     return found
 
 

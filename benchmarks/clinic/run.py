@@ -61,15 +61,18 @@ def run_all(
     workers: int,
     say: Callable[[str], None],
     minutes: float = float("inf"),
+    finished: Sequence[Row] = (),
 ) -> tuple[list[Row], list[Row]]:
-    """Run the faults and the zoo, in random order; return the rows of both."""
+    """Run the faults and the zoo but for what is finished, in random order; return the rows of both."""
     jobs: list[Job] = [
         (run_fault, (fault, table, seeds)) for fault in faults for table in tables if applies(FAULTS[fault], table)
     ]
     jobs += [(run_healthy, (name, zoo_seeds)) for name in zoo]
+    there = {(row["what"], row["table"]) for row in finished}
+    jobs = [job for job in jobs if (job[1][0], job[1][1] if job[0] is run_fault else ZOO[job[1][0]].table) not in there]
     random.Random(0).shuffle(jobs)  # what is left out when the time is over is a random part
-    spoiled: list[Row] = []
-    healthy: list[Row] = []
+    spoiled = [row for row in finished if row["what"] in FAULTS]
+    healthy = [row for row in finished if row["what"] in ZOO]
     for job, rows in pooled(jobs, workers, say, minutes):
         (spoiled if job is run_fault else healthy).extend(rows)
     order = {name: i for i, name in enumerate([*FAULTS, *ZOO])}
