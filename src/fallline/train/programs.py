@@ -14,7 +14,16 @@ from fallline.train.orders import Plan, bucket, emphasis_of
 from fallline.train.prepared import Prepared
 from fallline.train.pretrained import pretrained
 from fallline.train.table_task import ProgramKey, TableProgram
-from fallline.types import REDUCING, SCHEDULE_NUMBERS, OptimizerRecipe, Problem, ProblemKind, Recipe, TrainingRecipe
+from fallline.types import (
+    REDUCING,
+    SCHEDULE_NUMBERS,
+    OptimizerRecipe,
+    Problem,
+    ProblemKind,
+    Recipe,
+    StoppingRecipe,
+    TrainingRecipe,
+)
 
 __all__ = ["begin", "plan_of", "program_key"]
 
@@ -77,7 +86,7 @@ def program_key(prepared: Prepared, problem: Problem, depth: Depth = "") -> Prog
         hidden_noise=float(network.hidden_noise > 0),
     )
     return ProgramKey(
-        replace(Recipe(), network=network, optimizer=optimizer, training=training, stopping=recipe.stopping),
+        replace(Recipe(), network=network, optimizer=optimizer, training=training, stopping=_acting(recipe.stopping)),
         problem.kind,
         prepared.features.shape[1],
         prepared.preparation.n_numeric,
@@ -85,6 +94,18 @@ def program_key(prepared: Prepared, problem: Problem, depth: Depth = "") -> Prog
         bucket(len(prepared.members)),
         True,
         depth,
+    )
+
+
+def _acting(stopping: StoppingRecipe) -> StoppingRecipe:
+    """Return the section with what its criterion does not read neutral."""
+    criterion, usual = stopping.criterion, StoppingRecipe(patience=1, alpha=1.0)
+    return replace(
+        stopping,
+        patience=stopping.patience if criterion == "patience" else usual.patience,
+        alpha=stopping.alpha if criterion in ("gl", "pq") else usual.alpha,
+        strip=stopping.strip if criterion in ("pq", "up") else usual.strip,
+        successive=stopping.successive if criterion == "up" else usual.successive,
     )
 
 
