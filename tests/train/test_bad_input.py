@@ -97,6 +97,10 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "baseline": ({"early_stopping": stopping("val_loss", baseline=0.1), "validation_split": 0.5}, "baseline"),
     "target": ({"target": "price"}, "target and kind belong to tables"),
+    "activity penalty of a recipe": (
+        {"recipe": override(Recipe(), ["activity_l1=0.1"])},
+        "activity_regularizer",
+    ),
     "l2 of a recipe": (
         {"recipe": override(Recipe(), ["optimizer.l2=0.1"])},
         "kernel_regularizer",

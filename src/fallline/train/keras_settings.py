@@ -282,6 +282,11 @@ def recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) ->
             "optimizer.l1 and l2 act on fallline's own networks; "
             "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
         )
+    if o.activity_l1 or o.activity_l2 or o.penalty_factors:
+        raise InputError(
+            "optimizer.activity_l1, activity_l2 and penalty_factors act on fallline's own networks; "
+            "give your Keras layers an activity_regularizer, or a kernel_regularizer each."
+        )
     factors = None
     if o.rate_by_fan_in and model is not None:
         variables = model.trainable_variables
