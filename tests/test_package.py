@@ -41,6 +41,19 @@ def python(*arguments: str, cwd: Path = CHECKOUT, path: Path | None = SRC, **env
     )
 
 
+@pytest.mark.parametrize("first", ["import fallline", "import keras\nimport fallline"])
+def test_every_core_is_a_device_before_a_model_is_built(first):
+    """Building a Keras model starts JAX, which then keeps the number of its devices."""
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("the system does not tell how many cores there are for this process")
+    built = "import keras\nkeras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])\nimport jax, os\n"
+    shown = "print(jax.local_device_count('cpu'), len(os.sched_getaffinity(0)))"
+    done = python("-c", f"{first}\n{built}{shown}", KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stderr
+    devices, cores = done.stdout.split()[-2:]
+    assert devices == cores
+
+
 def loaded_by(statement: str) -> set[str]:
     """Top-level names of all modules that a statement loads in a fresh interpreter."""
     done = python("-c", f"{statement}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))")

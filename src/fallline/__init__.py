@@ -5,6 +5,7 @@ The public names are looked up when they are first used, so that ``import fallli
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -106,10 +107,14 @@ if "keras" not in sys.modules:
     os.environ["KERAS_BACKEND"] = "jax"
 
 # JAX decides once, when it is first used, how many devices a CPU is; building a Keras model is a use. Every core is a
-# device, so that the members of a population train side by side. `fallline.engine.configure` does the same for a JAX
-# that is imported but not yet in use, and leaves a number that somebody chose.
-if "jax" not in sys.modules and hasattr(os, "sched_getaffinity"):
-    os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(len(os.sched_getaffinity(0))))
+# device, so that the members of a population train side by side. A number that somebody chose is left alone, and so is
+# a JAX that is already in use.
+if hasattr(os, "sched_getaffinity"):
+    if "jax" not in sys.modules:
+        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(len(os.sched_getaffinity(0))))
+    elif sys.modules["jax"].config.values.get("jax_num_cpu_devices", 0) < 0:
+        with contextlib.suppress(RuntimeError):
+            sys.modules["jax"].config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
 def __getattr__(name: str) -> Any:
