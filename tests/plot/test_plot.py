@@ -50,7 +50,7 @@ def test_curves_of_a_run() -> None:
     by_name = {line.get_label(): line for line in ax.lines}
     assert by_name["training"].get_ydata()[-1] == 0.02
     assert by_name["validation"].get_xdata().tolist() == [1, 2, 3, 4, 5]
-    assert by_name["kept: epoch 3"].get_xdata()[0] == 3
+    assert by_name["lowest: epoch 3"].get_xdata()[0] == 3
     assert by_name["1 overfit"].get_color() == COLOURS["warning"]
     assert ax.get_yscale() == "log"  # from 1.1 to 0.02
 

@@ -23,7 +23,7 @@ Data = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]
 def circles(rows: int, training: int) -> Data:
     """Return (x, y, validation) of two circles; the first rows train, as in the published experiments."""
     x, y = make_circles(rows, noise=0.1, random_state=1)
-    x, y = x.astype(np.float32), y.astype(np.float32)
+    x, y = x.astype(np.float32), y.astype(np.float32)[:, None]
     return x[:training], y[:training], (x[training:], y[training:])
 
 

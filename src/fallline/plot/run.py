@@ -1,4 +1,4 @@
-"""Learning curves of a run, with the kept epoch and the findings where they show."""
+"""Learning curves of a run, with the epoch of the lowest validation loss and the findings where they show."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def plot_run(run: Run, quantity: str = "loss", ax: Any = None, *, findings: bool
             ax.set_ylim(bottom=log_floor(found))
     best = run.facts.get("best_epoch")
     if isinstance(best, (int, float)) and quantity == "loss" and len(found.val):
-        ax.axvline(float(best), color=COLOURS["good"], linewidth=1, linestyle=":", label=f"kept: epoch {best:g}")
+        ax.axvline(float(best), color=COLOURS["good"], linewidth=1, linestyle=":", label=f"lowest: epoch {best:g}")
     if findings:
         _mark(ax, run)
     ax.set(xlabel="epoch", ylabel=quantity)
