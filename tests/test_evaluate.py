@@ -13,6 +13,7 @@ import pytest
 import fallline as fl
 from fallline.errors import InputError
 from fallline.recipe import default, override
+from fallline.types import Range
 
 SHORT = override(default("simple"), ["training.epochs=4", "network.hidden=[8]", "learning_rate=0.01"])
 
@@ -136,6 +137,19 @@ def test_a_function_chooses_by_the_training_rows_alone(table):
         assert problem.frame["day"].tolist() == table["day"].iloc[train].tolist()
     plain = fl.evaluate(SHORT, table, target="answer", folds=3, baselines=False)
     assert found.values["log_loss"]["nested"] == pytest.approx(plain.values["log_loss"]["simple"])
+
+
+def test_a_space_is_searched_inside_each_outer_fold(table):
+    space = {"optimizer.learning_rate": [1e-9, 0.03]}
+    for strategy in ("grid", "coordinate"):
+        found = fl.evaluate(
+            SHORT, table, target="answer", folds=2, inner=2, nested=space, strategy=strategy, trials=2, baselines=False
+        )
+        assert [recipe.optimizer.learning_rate for recipe in found.chosen] == [0.03, 0.03]
+    with pytest.raises(InputError, match="impossible range"):
+        fl.evaluate(SHORT, table, target="answer", nested={"network.dropout": Range(0.5, 0.1)})
+    with pytest.raises(InputError, match="one recipe"):
+        fl.evaluate({"a": SHORT, "b": SHORT}, table, target="answer", nested=space)
 
 
 def test_regression():

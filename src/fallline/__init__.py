@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fallline.network import lsuv as lsuv
     from fallline.network import pretrain as pretrain
     from fallline.recipe import default as default_recipe
+    from fallline.search import search as search
     from fallline.store import load_run as load
     from fallline.train import check_gradients as check_gradients
     from fallline.train import diagnose_training as diagnose_training
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from fallline.types import Problem as Problem
     from fallline.types import Recipe as Recipe
     from fallline.types import Run as Run
+    from fallline.types import Search as Search
 
 __all__ = [
     "Classifier",
@@ -49,6 +51,7 @@ __all__ = [
     "Recipe",
     "Regressor",
     "Run",
+    "Search",
     "__version__",
     "check",
     "check_gradients",
@@ -65,6 +68,7 @@ __all__ = [
     "networks",
     "pretrain",
     "read_table",
+    "search",
     "train",
     "train_many",
     "watch",
@@ -81,6 +85,7 @@ _HOMES = {
     "Recipe": "fallline.types:Recipe",
     "Regressor": "fallline.estimator:Regressor",
     "Run": "fallline.types:Run",
+    "Search": "fallline.types:Search",
     "check": "fallline.diagnose:check",
     "check_gradients": "fallline.train:check_gradients",
     "default_recipe": "fallline.recipe:default",
@@ -95,6 +100,7 @@ _HOMES = {
     "make_problem": "fallline.data:make_problem",
     "networks": "fallline.network:builders",
     "pretrain": "fallline.network:pretrain",
+    "search": "fallline.search:search",
     "read_table": "fallline.data:read_table",
     "train": "fallline.train:train",
     "train_many": "fallline.train:train_many",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,17 @@ from fallline.search import (
     METRICS,
     Folds,
     Measured,
+    candidates,
+    check_strategy,
     checked_seeds,
     is_count,
     is_higher_better,
+    make_space,
     measure,
     metric_of,
     partition,
     restricted,
+    search,
     with_split,
 )
 from fallline.types import Difference, Evaluation, Problem, Recipe, Score
@@ -49,6 +54,8 @@ def evaluate(
     seeds: Any = None,
     nested: Any = None,
     inner: int = 5,
+    strategy: str = "random",
+    trials: int = 20,
     baselines: bool = True,
     metric: str | None = None,
     stratify: bool = True,
@@ -71,9 +78,11 @@ def evaluate(
         repeats: partitions into folds, each another one.
         seeds: of the trainings on every fold, or how many; default: each recipe's own.
         nested: choose the recipe inside each outer fold, by its training rows alone. True: among ``what``, by ``inner``
-            folds; or a function of a `Problem` (that of the outer training rows) which returns a recipe, or something
-            with a ``recipe``.
+            folds; a space, as for `fallline.search`, of the one recipe; or a function of a `Problem` (that of the outer
+            training rows) which returns a recipe, or something with a ``recipe``.
         inner: folds of the choice.
+        strategy: of the search in a space.
+        trials: candidates of that search.
         baselines: score ``dummy`` and ``linear``, too.
         metric: by which is chosen and compared; default: log-loss, or RMSE.
         stratify: keep the classes' shares equal in all folds.
@@ -108,13 +117,15 @@ def evaluate(
         outcome.trainings = len(found) * len(task.folds) * task.rounds
         outcome.diverged = sum(one.diverged for one in found)
     elif nested is True:
-        outcome = _chosen_among(task, _inner_folds(task, inner))
+        outcome = _chosen_among(task, list(task.contenders.values()), _inner_folds(task, inner))
+    elif isinstance(nested, (Mapping, str, Path)):
+        outcome = _searched(task, nested, inner, strategy, trials)
     elif callable(nested):
         outcome = _chosen_by(task, nested)
     else:
         raise InputError(
-            f"nested = {nested!r} is not allowed: it takes True, to choose among the recipes, or a function of a "
-            "Problem that returns a recipe."
+            f"nested = {nested!r} is not allowed: it takes True, to choose among the recipes, a space, or a "
+            "function of a Problem that returns a recipe."
         )
     if baselines:
         _add_baselines(task, outcome)
@@ -243,9 +254,29 @@ def _inner_folds(task: _Task, inner: int) -> list[Folds]:
     return found
 
 
-def _chosen_among(task: _Task, inner: list[Folds]) -> _Outcome:
-    """Choose among the contenders inside each outer fold; all trainings of all outer folds are one population."""
-    candidates = list(task.contenders.values())
+def _searched(task: _Task, space: Any, inner: int, strategy: str, trials: int) -> _Outcome:
+    """Search in a space inside each outer fold."""
+    if len(task.contenders) > 1:
+        raise InputError("A space varies one recipe; give one, or nested = True to choose among several.")
+    (recipe,) = task.contenders.values()
+    if strategy in ("random", "grid"):  # the candidates do not depend on results: all outer folds share them
+        listed = candidates(recipe, space, strategy, trials, int(task.split["seed"]))
+        return _chosen_among(task, listed, _inner_folds(task, inner))
+    check_strategy(strategy, trials)
+    make_space(space, recipe)
+    time = task.split["time"]
+    kept = {"stratify": task.split["stratify"], "group": task.split["group"], "split_time": time}
+    return _chosen_by(
+        task,
+        lambda problem: search(
+            recipe, problem, space=space, strategy=strategy, trials=trials, folds=inner, seeds=task.seeds,
+            metric=task.metric, seed=int(task.split["seed"]), on_progress=task.on_progress, **kept,
+        ),
+    )  # fmt: skip
+
+
+def _chosen_among(task: _Task, candidates: Sequence[Recipe], inner: list[Folds]) -> _Outcome:
+    """Choose among candidates inside each outer fold; all trainings of all outer folds are one population."""
     if len(candidates) < 2:
         raise InputError("nested = True chooses among recipes: give at least two, e.g. a list of them.")
     measured = task.measured(candidates, [pair for pairs in inner for pair in pairs])

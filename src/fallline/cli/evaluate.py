@@ -27,6 +27,9 @@ __all__ = ["command"]
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Partitions into folds.")
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings on every fold.")
 @click.option("--nested", is_flag=True, help="Choose among the recipes inside each outer fold.")
+@click.option("--space", metavar="FILE", help="Search in this space (TOML, or default) inside each outer fold.")
+@click.option("--strategy", default="random", show_default=True, help="Of that search.")
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="Candidates of that search.")
 @click.option("--inner", type=click.IntRange(1), default=5, show_default=True, help="Folds of that choice.")
 @click.option("--metric", metavar="NAME", help="Compare and choose by it.  [default: log_loss or rmse]")
 @click.option("--group", metavar="COLUMN", help="Rows with equal values stay together.")
@@ -36,7 +39,8 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], recipe_files: tuple[str, ...],
-    presets: tuple[str, ...], folds: int, repeats: int, seeds: int, nested: bool, inner: int, metric: str | None,
+    presets: tuple[str, ...], folds: int, repeats: int, seeds: int, nested: bool, inner: int,
+    space: str | None, strategy: str, trials: int, metric: str | None,
     group: str | None, time: str | None, seed: int, delimiter: str | None, encoding: str | None, decimal: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
@@ -48,6 +52,7 @@ def command(
     fallline evaluate houses.csv -t price
     fallline evaluate houses.csv -t price --preset default --preset simple --repeats 3
     fallline evaluate houses.csv -t price --recipe a.toml --recipe b.toml --nested
+    fallline evaluate houses.csv -t price --space space.toml --trials 20
     """
     from fallline.cli.job import Source
     from fallline.cli.screen import Screen, jsonable
@@ -66,8 +71,8 @@ def command(
     short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
     problem = source.problem(override(next(iter(recipes.values())), short))
     found = evaluate(
-        recipes, problem, folds=folds, repeats=repeats, seeds=seeds, nested=nested, inner=inner, metric=metric,
-        group=group, time=time, seed=seed,
+        recipes, problem, folds=folds, repeats=repeats, seeds=seeds, nested=space if space is not None else nested,
+        inner=inner, strategy=strategy, trials=trials, metric=metric, group=group, time=time, seed=seed,
     )  # fmt: skip
     if as_json:
         click.echo(json.dumps(jsonable(found.to_dict()), allow_nan=False))

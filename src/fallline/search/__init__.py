@@ -1,18 +1,30 @@
 """The search for better recipes: candidates measured on the same folds with the same seeds."""
 
+from fallline.search.api import STRATEGIES, candidates, check_strategy, search
 from fallline.search.measure import METRICS, Folds, Measured, is_higher_better, measure, metric_of
 from fallline.search.partition import checked_seeds, is_count, partition, restricted, with_split
+from fallline.search.space import DEFAULT_SPACE, choice, integer, log, make_space, uniform
 
 __all__ = [
+    "DEFAULT_SPACE",
     "METRICS",
+    "STRATEGIES",
     "Folds",
     "Measured",
+    "candidates",
+    "check_strategy",
     "checked_seeds",
+    "choice",
+    "integer",
     "is_count",
     "is_higher_better",
+    "log",
+    "make_space",
     "measure",
     "metric_of",
     "partition",
     "restricted",
+    "search",
+    "uniform",
     "with_split",
 ]

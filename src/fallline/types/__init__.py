@@ -33,6 +33,7 @@ from fallline.types.recipe import (
     TrainingRecipe,
 )
 from fallline.types.run import Deferred, HeldOut, Outcome, Progress, Run, Score
+from fallline.types.search import Choice, Dimension, Range, Search, Trial
 from fallline.types.trace import Trace
 
 __all__ = [
@@ -48,11 +49,13 @@ __all__ = [
     "REDUCING",
     "SCHEDULE_NUMBERS",
     "SEVERITIES",
+    "Choice",
     "Column",
     "ColumnSummary",
     "Deferred",
     "Diagnosis",
     "Difference",
+    "Dimension",
     "EnsembleRecipe",
     "Evaluation",
     "Evaluations",
@@ -71,10 +74,12 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "Progress",
+    "Range",
     "RateSweep",
     "Recipe",
     "Run",
     "Score",
+    "Search",
     "Severity",
     "SplitRecipe",
     "StoppingRecipe",
@@ -82,4 +87,5 @@ __all__ = [
     "TensorCheck",
     "Trace",
     "TrainingRecipe",
+    "Trial",
 ]

@@ -1,0 +1,36 @@
+"""`fallline search`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+from click.testing import CliRunner
+
+from fallline.cli import group
+from fallline.errors import InputError
+from fallline.recipe import from_toml
+
+SHORT = ("--preset", "simple", "network.hidden=[4]", "training.epochs=2")
+
+
+def run(*arguments):
+    return CliRunner().invoke(group, ["search", *map(str, arguments)])
+
+
+def test_the_best_recipe_is_written(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    table, space, best = tmp_path / "table.csv", tmp_path / "space.toml", tmp_path / "best.toml"
+    pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] * 2).to_csv(table, index=False)
+    space.write_text("[optimizer]\nlearning_rate = [0.001, 0.02]\n")
+    arguments = (table, "-t", "y", *SHORT, "--space", space, "--strategy", "grid", "--trials", "2", "--folds", "2")
+    shown = run(*arguments, "-o", best)
+    assert shown.exit_code == 0, shown.output
+    assert "trial 1:" in shown.output
+    assert from_toml(best.read_text()).optimizer.learning_rate in (0.001, 0.02)
+    assert isinstance(run(*arguments, "-o", best).exception, InputError)
+    found = json.loads(run(*arguments, "--json").output)
+    assert [trial["number"] for trial in found["trials"]] == [0, 1]
+    space.write_text("[optimizer]\nlearning_rate = { log = [1, 0.1] }\n")
+    assert isinstance(run(*arguments).exception, InputError)
