@@ -72,8 +72,8 @@ def show(*, quick: bool = False, images: Any = None) -> Exhibit:
     rows.append(Row("1, 2, 3 normalised", ", ".join(f"{v:.4f}" for v in ones), "-1.2247, 0, 1.2247"))
     rows.append(Row("said of the sigmoid output before training", said, "output-loss-mismatch"))
     remark = (
-        f"Adam at 0.001, batches of {batch}; band: lowest to highest seed. Published: 50,000 images of CIFAR-10, one run, "
-        "batches of 256."
+        f"Adam at 0.001, batches of {batch}; band: lowest to highest seed. Published: 50,000 images of CIFAR-10, "
+        "one run, batches of 256."
     )
     return Exhibit("LeNet-5 with and without normalisation", tuple(rows), made, remark)
 
