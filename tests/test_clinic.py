@@ -87,6 +87,7 @@ def test_missing_programs_are_skipped_and_said(tmp_path):
     assert "skipped" in find_cases(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_quick_clinic_names_what_was_injected(capsys):
     assert main(["--quick"]) == 0
     said = capsys.readouterr().out
