@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from fallline.cli.search import STRATEGIES as NAMED
 
 import fallline as fl
+from fallline.cli.search import STRATEGIES as NAMED
 from fallline.errors import InputError
 from fallline.recipe import default, override
 from fallline.search import STRATEGIES, choice, log, uniform

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fallline.search.space import apply, at, levels, place
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.errors import InputError
 from fallline.recipe import default
 from fallline.search import DEFAULT_SPACE, choice, integer, log, make_space, uniform
+from fallline.search.space import apply, at, levels, place
 from fallline.types import Choice, Range
 
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from fallline.search.strategy import Plan
 
 from fallline.errors import InputError
 from fallline.search import STRATEGIES, choice, log, uniform
+from fallline.search.strategy import Plan
 
 SPACE = {
     "optimizer.learning_rate": log(1e-4, 1.0), "network.dropout": uniform(0.0, 0.8),
