@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from fallline.train import loss_landscape as loss_landscape
     from fallline.train import train as train
     from fallline.train import train_many as train_many
+    from fallline.treatments import treat as treat
+    from fallline.types import Design as Design
     from fallline.types import Diagnosis as Diagnosis
     from fallline.types import Evaluation as Evaluation
     from fallline.types import Finding as Finding
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classifier",
+    "Design",
     "Diagnosis",
     "Evaluation",
     "Finding",
@@ -71,6 +74,7 @@ __all__ = [
     "search",
     "train",
     "train_many",
+    "treat",
     "watch",
 ]
 
@@ -78,6 +82,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Classifier": "fallline.estimator:Classifier",
+    "Design": "fallline.types:Design",
     "Diagnosis": "fallline.types:Diagnosis",
     "Evaluation": "fallline.types:Evaluation",
     "Finding": "fallline.types:Finding",
@@ -104,6 +109,7 @@ _HOMES = {
     "read_table": "fallline.data:read_table",
     "train": "fallline.train:train",
     "train_many": "fallline.train:train_many",
+    "treat": "fallline.treatments:treat",
     "watch": "fallline.watch:",
 }
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "recipe": "Print a preset recipe as commented TOML.",
     "rules": "List the symptoms that the diagnosis looks for.",
     "gallery": "Draw what everybody should have seen once, or your own loss landscape.",
+    "treatments": "List what can be tried against the symptoms.",
     "demo": "Train on a real medical table and show all there is.",
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
 from fallline.types.evaluation import Difference, Evaluation
+from fallline.types.experiment import Comparison, Decision, Experiment
 from fallline.types.gradients import GradientCheck, TensorCheck
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.landscape import Landscape
@@ -35,6 +36,7 @@ from fallline.types.recipe import (
 from fallline.types.run import Deferred, HeldOut, Outcome, Progress, Run, Score
 from fallline.types.search import Choice, Dimension, Range, Search, Trial
 from fallline.types.trace import Trace
+from fallline.types.treatment import Design
 
 __all__ = [
     "COLUMN_KINDS",
@@ -52,13 +54,17 @@ __all__ = [
     "Choice",
     "Column",
     "ColumnSummary",
+    "Comparison",
+    "Decision",
     "Deferred",
+    "Design",
     "Diagnosis",
     "Difference",
     "Dimension",
     "EnsembleRecipe",
     "Evaluation",
     "Evaluations",
+    "Experiment",
     "Family",
     "Finding",
     "GradientCheck",

@@ -1,0 +1,23 @@
+"""Treatments: one file a treatment, found by scanning this package.
+
+A treatment rewrites a `Recipe`, or the config of a Keras model (a `Design`: plain dicts). Its module docstring (fixed
+headings) is its page in the documentation. To add one, add one file.
+"""
+
+from __future__ import annotations
+
+from fallline.treatments._apply import build_model, design_of, facts_of, finished_model, treat
+from fallline.treatments._treatment import HEADINGS, Treatment, catalogue, discover, treatments_of
+
+__all__ = [
+    "HEADINGS",
+    "Treatment",
+    "build_model",
+    "catalogue",
+    "design_of",
+    "discover",
+    "facts_of",
+    "finished_model",
+    "treat",
+    "treatments_of",
+]
