@@ -47,7 +47,6 @@ WORK = Work(
     title="crossvalidation: 10 x 10 folds of breast cancer, 30-64-64-1 with batch norm and dropout, 100 epochs",
     unit="s for 100 fits",
     setup=setup,
-    repetitions=3,
 )
 
 

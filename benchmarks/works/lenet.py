@@ -37,7 +37,7 @@ def setup(quick: bool) -> Task:
     return Task(rng.normal(size=(n, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, n), 1 if quick else 3)
 
 
-WORK = Work(title="lenet: LeNet-5, batch 256, 32 x 32 x 3", unit="us per step", setup=setup, repetitions=3)
+WORK = Work(title="lenet: LeNet-5, batch 256, 32 x 32 x 3", unit="us per step", setup=setup)
 
 
 def _model() -> Any:

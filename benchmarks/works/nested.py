@@ -25,7 +25,6 @@ WORK = Work(
     title="nested: 5 x 5 folds, 20 candidates, 3 seeds, breast_cancer 569 x 30, whole call with compilation",
     unit="s",
     setup=setup,
-    repetitions=1,
 )
 
 

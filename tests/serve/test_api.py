@@ -264,7 +264,7 @@ def test_findings_come_while_it_trains_and_only_those_that_stay_true() -> None:
     near = {e: v + 0.02 for e, v in falling.items()}
     live = Live(epoch=50, epochs=100, curves={"loss": dict(falling), "val_loss": near})
     assert curves.live_findings(live) == []
-    lost = {**dict.fromkeys(range(1, 20), 0.5), 20: None}
+    lost = {**{e: 1 / e for e in range(1, 20)}, 20: None}
     assert [f.symptom for f in curves.live_findings(Live(curves={"loss": lost}))] == ["divergence"]
     assert curves.live_findings(Live()) == []
 

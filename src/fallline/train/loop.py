@@ -241,7 +241,8 @@ class _Session:
         """Compile or load the program, by a chunk without epochs; draw the first chunk's orders meanwhile."""
         with ThreadPoolExecutor(1) as pool:
             first = self.fitting(self.first_size())
-            self.ahead = (self.done, first, pool.submit(self.current.chunk, self.done, first))
+            if not any(plan.order == "errors" for plan in self.orders.plans):  # that order waits for the first losses
+                self.ahead = (self.done, first, pool.submit(self.current.chunk, self.done, first))
             placed, _ = self.dispatch(state, 0)
             jax.block_until_ready(placed)
         return placed

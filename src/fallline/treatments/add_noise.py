@@ -55,5 +55,5 @@ def for_keras(design: Design, known: Mapping[str, Any]) -> Design | None:
     first = starts_with_scaling(model)
     variance = known.get("input_variance")
     size = 1.0 if first or variance is None else float(np.sqrt(np.mean(variance)))
-    insert(model, entry("GaussianNoise", "input_noise", stddev=SD * size), after=first)
+    insert(model, entry("GaussianNoise", "input_noise", stddev=min(1.0, SD * size)), after=first)
     return with_model(design, model)
