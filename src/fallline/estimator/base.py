@@ -140,7 +140,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
     def _progress(self) -> Any:
         if not isinstance(self.verbose, (int, np.integer)):
             raise InputError(f"verbose = {self.verbose!r} is not allowed: it takes 0 (silent) or 1 (progress).")
-        from fallline.train.api import progress_printer
+        from fallline.train.progress import progress_printer
 
         return progress_printer(int(self.verbose))
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from fallline import recipe as recipes
 from fallline.errors import InputError
 from fallline.train.jobs import fold_pairs, varied
-from fallline.types import Problem, Progress, Recipe, Run
+from fallline.train.progress import progress_printer
+from fallline.types import Problem, Recipe, Run
 
-__all__ = ["is_keras_model", "make_recipe_problem", "progress_printer", "train", "train_many"]
+__all__ = ["is_keras_model", "make_recipe_problem", "train", "train_many"]
 
 
 def is_keras_model(value: Any) -> bool:
@@ -388,27 +389,3 @@ def make_recipe_problem(x: Any, y: Any, target: Any, kind: str | None, sample_we
     if isinstance(x, (str, Path)):
         x, source = read_table(x), str(x)
     return make_problem(x, y, target=target, kind=kind, sample_weight=sample_weight, source=source)
-
-
-def progress_printer(verbose: int | str) -> Any:
-    """Return a progress display of one line on standard error, or None where there is none to show.
-
-    Args:
-        verbose: 0: none; 1: always; "auto": on a terminal.
-    """
-    import sys
-
-    if verbose == 0 or (verbose == "auto" and not sys.stderr.isatty()):
-        return None
-
-    def show(event: Progress) -> None:
-        if event.phase == "train":
-            sys.stderr.write(
-                f"\repoch {event.epoch}/{event.epochs}  loss {event.loss:.4f}  val_loss {event.val_loss:.4f}  "
-                f"{event.active}/{event.members} training  {event.seconds:.0f} s"
-            )
-            if event.epoch >= event.epochs or event.active == 0:
-                sys.stderr.write("\n")
-            sys.stderr.flush()
-
-    return show
