@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fallline.estimator import Classifier as Classifier
     from fallline.estimator import Regressor as Regressor
     from fallline.evaluate import evaluate as evaluate
+    from fallline.experiment import experiment as experiment
     from fallline.network import builders as networks
     from fallline.network import lsuv as lsuv
     from fallline.network import pretrain as pretrain
@@ -62,6 +63,7 @@ __all__ = [
     "diagnose",
     "diagnose_training",
     "evaluate",
+    "experiment",
     "find_learning_rate",
     "folds",
     "load",
@@ -98,6 +100,7 @@ _HOMES = {
     "diagnose": "fallline.diagnose:diagnose",
     "diagnose_training": "fallline.train:diagnose_training",
     "evaluate": "fallline.evaluate:evaluate",
+    "experiment": "fallline.experiment:experiment",
     "find_learning_rate": "fallline.train:find_learning_rate",
     "load": "fallline.store:load_run",
     "loss_landscape": "fallline.train:loss_landscape",

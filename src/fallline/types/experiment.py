@@ -25,7 +25,7 @@ class Comparison:
         p_adjusted: after Holm's correction for all arms of the experiment.
         decision: ``helps``, ``hurts`` or ``cannot tell``.
         more_seeds: how many more seeds would decide if mean and spread stay as they are; None: decided already, or no
-            number of seeds would do, because the folds share their training rows.
+            number of seeds would do, because the folds themselves differ.
     """
 
     name: str
