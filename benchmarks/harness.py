@@ -52,7 +52,8 @@ class Peer:
         measure: called in a fresh process with what the work's `setup` returned.
         needs: modules that must be installed; a peer without them is skipped, and said.
         environment: variables that must be set before its process starts.
-        bar: the figure must be at least this many times fallline's; 0: no bar.
+        bar: the figure must be at least this many times the reference's; 0: no bar.
+        most: the figure must be at most this many times the reference's; 0: no bar.
         limit: the figure must be below this, in the work's unit; 0: no limit.
     """
 
@@ -61,6 +62,7 @@ class Peer:
     needs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     bar: float = 0.0
+    most: float = 0.0
     limit: float = 0.0
 
 

@@ -81,6 +81,8 @@ def verdicts(work: Work, rows: Sequence[Row]) -> list[tuple[str, bool]]:
         ratio = _ratio(work, rows, row)
         if peer.bar and not math.isnan(ratio):
             found.append((f"{row.name} / {work.reference} = {ratio:.2f}, bar {peer.bar:g}", ratio >= peer.bar))
+        if peer.most and not math.isnan(ratio):
+            found.append((f"{row.name} / {work.reference} = {ratio:.2f}, at most {peer.most:g}", ratio <= peer.most))
         if peer.limit and row.state == OK:
             sentence = f"{row.name}: {row.median:.3g} {work.unit}, bar {peer.limit:g}"
             found.append((sentence, row.median < peer.limit))

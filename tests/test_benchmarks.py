@@ -21,6 +21,7 @@ from benchmarks.skill import __main__ as skill
 from benchmarks.skill.protocol import Table, folds, read_peers, score
 from benchmarks.skill.ranking import mean_ranks, standings
 from benchmarks.works._networks import Task
+from fallline.types import FULL_BATCH, GRADIENT_FREE, OPTIMIZER_NUMBERS
 
 
 def work_with(peers, **options):
@@ -108,6 +109,19 @@ def test_ratios_bars_and_limits():
     assert "gone not installed" in text
     assert "MISSED: close / fallline = 9.67, bar 10" in text
     assert "MISSED" not in table(work, rows, quick=True)
+
+
+def test_a_peer_may_be_held_to_at_most_a_multiple_of_the_reference():
+    work = work_with({"sgd": {}, "adam": {"most": 1.5}, "slow": {"most": 1.5}}, reference="sgd")
+    rows = [Row(name, values=[value], extras=[{}]) for name, value in (("sgd", 2.0), ("adam", 3.0), ("slow", 3.1))]
+    assert verdicts(work, rows) == [("adam / sgd = 1.50, at most 1.5", True), ("slow / sgd = 1.55, at most 1.5", False)]
+
+
+def test_every_first_order_optimizer_is_held_to_its_bar():
+    work = load_work("optimizers")
+    first_order = set(OPTIMIZER_NUMBERS) - set(FULL_BATCH) - set(GRADIENT_FREE)
+    assert first_order <= set(work.peers)
+    assert all(peer.most == 1.5 for name, peer in work.peers.items() if name in first_order - {work.reference})
 
 
 def test_without_the_reference_there_are_no_ratios():

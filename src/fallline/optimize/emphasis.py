@@ -65,7 +65,7 @@ def emphasised_orders(
         first_epoch: number of the first epoch, from 0.
         epochs: how many epochs.
 
-    >>> one = emphasised_orders(np.arange(4), np.arange(4) == 2, 5.0, seed=0, first_epoch=0, epochs=1)
+    >>> one = emphasised_orders(np.arange(4), np.arange(4) == 2, 9.0, seed=0, first_epoch=0, epochs=1)
     >>> int((one == 2).sum()), one.shape
     (3, (1, 4))
     """
