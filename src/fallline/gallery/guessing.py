@@ -20,7 +20,7 @@ WORDS = {"guess": "guessing", "sgd": "gradient descent"}
 
 
 def show(*, quick: bool = False) -> Exhibit:
-    """Train the line (2 weights) and a 64-15-10 network on digits (1,125 weights) by both."""
+    """Train the line (2 weights) and a 64-15-10 network on digits (1,135 weights) by both."""
     x, y = load_digits(return_X_y=True)
     x, y = x[: 200 if quick else None] / 16.0, y[: 200 if quick else None]
     seeds, budget = range(2 if quick else 5), 300 if quick else 10_000
