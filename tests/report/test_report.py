@@ -16,8 +16,10 @@ import pytest
 from fallline.errors import InputError
 from fallline.report import document, render, write_report
 from fallline.types import ColumnSummary, Diagnosis, HeldOut, Run, Score, Trace
-from tests.report.make_run import HOSTILE, MAKERS, long_names, make_run
+from tests.report.make_run import HOSTILE, long_names, make_run
+from tests.report.make_story import experiment, pages_of, story, watched
 
+PAGES = pages_of()
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 ALLOWED = {
     "html",
@@ -116,10 +118,10 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages():
-    return {name: render(make()) for name, make in MAKERS.items()}
+    return {name: render(run, story=story) for name, (run, story) in PAGES.items()}
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_well_formed_and_accessible(pages, name):
     page = Page(pages[name])
     assert {tag for tag, _ in page.tags} <= ALLOWED
@@ -142,7 +144,7 @@ def test_page_is_well_formed_and_accessible(pages, name):
     assert next(a for a in page.of("a"))["class"] == "skip"
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_inert_and_loads_nothing(pages, name):
     html = pages[name]
     page = Page(html)
@@ -169,13 +171,16 @@ def test_hostile_names_come_out_as_text(pages):
     page = Page(pages["hostile"])
     for text in HOSTILE[:5]:
         assert text in page.text, f"{text!r} is shown as it is"
+    with_story = Page(pages["hostile story"])
+    assert f"Does anything help against the overfitting?{HOSTILE[0]}" in with_story.text
+    assert not any(tag in ("script", "img", "iframe", "object") for tag, _ in with_story.tags)
     assert "&lt;already&amp;escaped&gt;" in page.text, "nothing is unescaped twice"
     assert not any(tag in ("script", "img", "iframe", "object") for tag, _ in page.tags)
     titles = [a for tag, a in page.tags if tag == "svg"]
     assert titles
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", PAGES)
 def test_page_is_small(pages, name):
     assert len(pages[name].encode()) < 300_000
 
@@ -186,25 +191,65 @@ def test_the_largest_page_stays_under_a_megabyte():
     assert "9470 more columns are not listed" in Page(html).text.replace("\u202f", "")
 
 
-def test_sections_follow_the_order_and_appear_only_when_there_is_something():
-    full = [s.key for s in document(make_run("binary")).sections]
-    assert full == [
-        "problem",
-        "data",
-        "test",
-        "baseline",
-        "learning",
-        "findings",
-        "predictions",
-        "members",
-        "recipe",
-        "model",
-        "environment",
-    ]
-    bare = [s.key for s in document(make_run("keras_model")).sections]
-    assert bare == ["problem", "learning", "model"]
+NINE = ["problem", "data", "test", "baseline", "experiments", "improvements", "model", "extensions", "resources"]
+
+
+def test_the_nine_parts_stand_in_their_order_whatever_there_is():
     empty = Trace.from_columns({k: [] for k in ("member", "epoch", "layer", "quantity", "value")})
-    assert Page(render(Run(None, empty, "interrupted"))).text
+    for run in (make_run("binary"), make_run("keras_model"), Run(None, empty, "interrupted")):
+        sections = document(run).sections
+        assert [s.key for s in sections] == NINE
+        assert [s.number for s in sections] == list("123456789")
+        assert all(s.blocks for s in sections), "a part says at least that there is nothing, and what makes some"
+
+
+def section(html: str, key: str) -> Page:
+    return Page(re.search(rf'<section id="{key}".*?</section>', html, re.DOTALL)[0])
+
+
+def test_findings_stand_beside_the_picture_that_shows_them(pages):
+    html = pages["watched"]
+    assert "Vanishing gradients" in section(html, "model").text.split("Inside the layers")[1].split("Held-out")[0]
+    assert "Overfit" in section(html, "model").text.split("Inside the layers")[0]
+    assert "Class imbalance" in section(html, "data").text
+    assert [a["href"] for a in Page(html).of("a") if "finding" in a["href"]][:3] == [f"#finding-{i}" for i in (1, 2, 3)]
+    # Without anything seen in the layers the finding must not be lost.
+    blind = watched().with_(trace=make_run("binary").trace)
+    assert "3,000 times smaller" in section(render(blind), "model").text.split("Held-out")[0]
+
+
+def test_experiments_are_told_in_full_and_what_was_kept_from_score_to_score(pages):
+    told = section(pages["watched"], "experiments").text
+    one = experiment()
+    for words in (one.intent, one.expectation, one.method, one.result, one.finding):
+        assert words in told
+    assert "add-dropout (against overfit)" in told
+    assert "They took 60 trainings." in told
+    kept = section(pages["watched"], "improvements").text
+    assert "1 treatment kept. It ended by: nothing helps." in kept
+    control = np.mean(one.scores["control"])
+    assert f"{control:.3f}" in kept
+    assert "0.04 to 0.08" in kept.replace("0.0400", "0.04").replace("0.0800", "0.08")
+    nothing = replace(story(), steps=tuple(replace(s, kept=()) for s in story().steps), treatments=())
+    assert "Nothing that was tried helped" in section(render(watched(), story=nothing), "improvements").text
+    assert "No experiment was run" in section(pages["binary"], "experiments").text
+
+
+def test_the_baseline_is_drawn_as_the_threshold_of_skill(pages):
+    html = pages["binary"]
+    assert html.count('class="threshold"') == 2, "one line in each of the two charts"
+    assert "The threshold of skill is logistic regression" in section(html, "baseline").text
+    assert "threshold" not in section(pages["keras_model"], "baseline").text
+
+
+def test_heat_maps_tell_layers_and_shades(pages):
+    inside = section(pages["watched"], "model")
+    titles = [t for t in ("gradient norm", "update / weight", "share of dead units") if t in inside.text]
+    assert len(titles) == 3
+    assert "share of outputs that are 0" not in inside.text, "says nearly the same as dead units"
+    assert any(a.get("class") == "heat h6" for a in inside.of("path"))
+    assert any(a.get("class") == "pointer" for a in inside.of("path")), "the finding's epoch is marked"
+    assert "dense: " in inside.text
 
 
 def test_the_verdict_says_what_the_numbers_say():

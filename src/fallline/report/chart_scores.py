@@ -56,6 +56,9 @@ def interval_chart(scores: Sequence[tuple[str, Score]]) -> Drawing:
     arrow = "higher is better →" if first.higher_is_better else "← lower is better"
     panel.text(0, 14, metric(first.metric), "axis strong")
     panel.text(400, 14, arrow, "tick", "end")
+    bar = _threshold(scores)
+    if bar is not None:
+        panel.add(tag("line", x1=panel.x(bar), x2=panel.x(bar), y1=top - 6, y2=base, class_="threshold"))
     for i, (words, score) in enumerate(scores):
         y = top + step * i
         kind = "model" if score.who == "model" else "other"
@@ -92,6 +95,14 @@ def interval_chart(scores: Sequence[tuple[str, Score]]) -> Drawing:
     return panel.drawing(
         f"{metric(first.metric).capitalize()} against the baselines", f"{told}. {arrow.strip('→← ').capitalize()}."
     )
+
+
+def _threshold(scores: Sequence[tuple[str, Score]]) -> float | None:
+    """The better baseline's value: what has to be passed."""
+    others = [s.value for _, s in scores if s.who not in ("model", "control") and math.isfinite(s.value)]
+    if not others:
+        return None
+    return max(others) if scores[0][1].higher_is_better else min(others)
 
 
 def strip_chart(values: Sequence[tuple[int, float]], axis: str) -> Drawing:

@@ -6,7 +6,7 @@ All text in them is plain text: the writer escapes it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from fallline.report.svg import Drawing
@@ -24,6 +24,7 @@ __all__ = [
     "Line",
     "Note",
     "Paragraph",
+    "Part",
     "Row",
     "Section",
     "Span",
@@ -38,11 +39,13 @@ class Span:
 
     Args:
         text: the text.
-        look: ``strong``, ``soft`` (in the background), ``mono`` (names, code), or the badge of a level.
+        look: ``strong``, ``soft`` (in the background), ``mono`` (names, code), ``plain``, or the badge of a level.
+        to: key of the section or note on this page to which the text leads; "": none.
     """
 
     text: str
-    look: Literal["strong", "soft", "mono", "good", "note", "warning", "serious"] = "strong"
+    look: Literal["strong", "soft", "mono", "plain", "good", "note", "warning", "serious"] = "strong"
+    to: str = ""
 
 
 Level = Literal["", "good", "note", "warning", "serious"]
@@ -138,6 +141,7 @@ class Note:
         blocks: what there is to say.
         mark: the number under which it appears in a chart, or "".
         aside: small print beside the title.
+        key: by which a `Span` leads here; "" where none does.
     """
 
     level: Literal["good", "note", "warning", "serious"]
@@ -145,6 +149,7 @@ class Note:
     blocks: tuple[Block, ...]
     mark: str = ""
     aside: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,21 +162,47 @@ class Tile:
     level: Level = ""
 
 
-Block = Paragraph | Bullets | Facts | Table | Figure | Row | Fold | Code | Note
-
-
 @dataclass(frozen=True)
-class Section:
-    """A part of the report."""
+class Part:
+    """Blocks under a heading of their own within a section."""
 
-    key: str
     title: str
     blocks: tuple[Block, ...]
 
 
+Block = Paragraph | Bullets | Facts | Table | Figure | Row | Fold | Code | Note | Part
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Args:
+        key: its address on the page.
+        title: its heading.
+        blocks: what it says.
+        number: shown before the title; "" for none.
+    """
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+    number: str = ""
+
+
 @dataclass(frozen=True)
 class Document:
-    """The whole report."""
+    """The whole report.
+
+    Args:
+        title: what it is about.
+        kicker: the line above the title.
+        verdict: the answer in one sentence.
+        tiles: key figures.
+        sections: in their order.
+        foot: the last line.
+        glance: what the head of the page lists below the figures: the findings, each leading to its place.
+    """
 
     title: str
     kicker: str
@@ -179,4 +210,4 @@ class Document:
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
     foot: Line = ""
-    extra: dict[str, str] = field(default_factory=dict)
+    glance: tuple[Line, ...] = ()

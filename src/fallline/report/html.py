@@ -35,6 +35,12 @@ class _Writer:
 
     def __init__(self) -> None:
         self._ids = count(1)
+        self._regions: dict[str, int] = {}
+
+    def _region(self, label: str) -> str:
+        """A label for a region that scrolls; those that move from one to the next must tell them apart."""
+        self._regions[label] = self._regions.get(label, 0) + 1
+        return label if self._regions[label] == 1 else f"{label} ({self._regions[label]})"
 
     def _id(self, stem: str) -> str:
         return f"{stem}-{next(self._ids)}"
@@ -53,13 +59,16 @@ class _Writer:
             tag("title", f"{doc.title} · fallline"),
             tag("style", Markup(_style())),
         )
-        items = [tag("li", tag("a", section.title, href=f"#{section.key}")) for section in doc.sections]
+        items = [
+            tag("li", tag("a", self.number(section), section.title, href=f"#{section.key}")) for section in doc.sections
+        ]
         masthead = tag(
             "header",
             tag("p", doc.kicker, class_="kicker"),
             tag("h1", doc.title),
             tag("p", self.line(doc.verdict), class_="verdict"),
             self.tiles(doc.tiles),
+            self.glance(doc.glance),
             class_="masthead",
         )
         body = tag(
@@ -91,6 +100,14 @@ class _Writer:
         ]
         return tag("dl", *shown, class_="tiles")
 
+    def glance(self, lines: tuple[d.Line, ...]) -> Markup:
+        if not lines:
+            return Markup("")
+        return tag("ul", *[tag("li", self.line(one)) for one in lines], class_="glance", aria_label="Findings")
+
+    def number(self, section: d.Section) -> Markup:
+        return tag("span", section.number, class_="number") if section.number else Markup("")
+
     def level(self, tile: d.Tile) -> Markup:
         if not tile.level:
             return Markup("")
@@ -100,7 +117,7 @@ class _Writer:
         heading = f"{section.key}-title"
         return tag(
             "section",
-            tag("h2", section.title, id=heading),
+            tag("h2", self.number(section), section.title, id=heading),
             self.blocks(section.blocks, 3),
             id=section.key,
             aria_labelledby=heading,
@@ -135,11 +152,13 @@ class _Writer:
                     tag("code", self.code(block)),
                     tabindex="0",
                     role="region",
-                    aria_label=block.label,
+                    aria_label=self._region(block.label),
                     class_=block.language or None,
                 )
             case d.Note():
                 return self.note(block, depth)
+            case d.Part():
+                return tag("div", tag(f"h{depth}", block.title), self.blocks(block.blocks, depth + 1), class_="part")
 
     def note(self, note: d.Note, depth: int) -> Markup:
         sign, word = _LEVELS[note.level]
@@ -150,7 +169,8 @@ class _Writer:
             note.title,
             tag("span", f" {note.aside}", class_="aside") if note.aside else "",
         )
-        return tag("article", title, self.blocks(note.blocks, depth + 1), class_=f"remark {note.level}")
+        inside = self.blocks(note.blocks, depth + 1)
+        return tag("article", title, inside, class_=f"remark {note.level}", id=note.key or None)
 
     def figure(self, figure: d.Figure, depth: int) -> Markup:
         parts = [tag(f"h{depth}", figure.heading)] if figure.heading else []
@@ -220,7 +240,7 @@ class _Writer:
             class_="stacked" if table.stacked else None,
             **({"role": "table"} if table.stacked else {}),
         )
-        return tag("div", made, class_="scroll", role="region", aria_label=table.caption, tabindex="0")
+        return tag("div", made, class_="scroll", role="region", aria_label=self._region(table.caption), tabindex="0")
 
     def cell(self, content: d.Cell) -> Markup:
         if isinstance(content, Drawing):
@@ -235,11 +255,16 @@ class _Writer:
         if isinstance(line, str):
             return escape(line)
         if isinstance(line, d.Span):
-            if line.look in _LEVELS:
-                return tag("span", line.text, class_=f"badge {line.look}")
-            name = {"strong": "strong", "mono": "code", "soft": "span"}[line.look]
-            return tag(name, line.text, class_="soft" if line.look == "soft" else None)
+            return tag("a", self.span(line), href=f"#{line.to}") if line.to else self.span(line)
         return join(self.line(part) for part in line)
+
+    def span(self, span: d.Span) -> Markup:
+        if span.look in _LEVELS:
+            return tag("span", span.text, class_=f"badge {span.look}")
+        if span.look == "plain":
+            return escape(span.text)
+        name = {"strong": "strong", "mono": "code", "soft": "span"}[span.look]
+        return tag(name, span.text, class_="soft" if span.look == "soft" else None)
 
     def code(self, code: d.Code) -> Markup:
         if code.language != "toml":

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fallline.errors import InputError
-from fallline.report import part_data, part_learning, part_model, part_overview, part_predictions
+from fallline.report import part_data, part_experiments, part_learning, part_model, part_next, part_overview
 from fallline.report.document import Document
 from fallline.report.html import to_html
+from fallline.report.remarks import at_a_glance
+from fallline.report.story import Story
 from fallline.report.view import View
 
 if TYPE_CHECKING:
@@ -19,49 +22,51 @@ if TYPE_CHECKING:
 
 __all__ = ["document", "render", "write_report"]
 
+# The nine parts of a presentation, in their order.
 _SECTIONS = (
     part_overview.problem,
     part_data.data,
     part_data.harness,
     part_learning.scores,
-    part_learning.learning,
-    part_learning.findings,
-    part_predictions.predictions,
-    part_learning.members,
-    part_model.recipe,
+    part_experiments.experiments,
+    part_experiments.improvements,
     part_model.model,
-    part_model.environment,
+    part_next.extensions,
+    part_model.resources,
 )
+FOOT = "Made by fallline. This page is complete in itself: it loads nothing and runs nothing."
 
 
-def document(run: Run) -> Document:
+def document(run: Run, *, story: Story | None = None) -> Document:
     """Return the report of a run as sections of plain values, independent of any file format.
 
     Args:
-        run: a finished or interrupted run; parts that it does not have are left out.
+        run: a finished or interrupted run; of what it does not have, the report says so.
+        story: the experiments behind it.
     """
-    view = View(run)
-    made = [section(view) for section in _SECTIONS]
+    view = View(run, story)
     return Document(
         title=part_overview.title(view),
         kicker=part_overview.kicker(view),
         verdict=part_overview.verdict(view),
         tiles=part_overview.tiles(view),
-        sections=tuple(section for section in made if section is not None),
-        foot="Made by fallline. This page is complete in itself: it loads nothing and runs nothing.",
+        glance=at_a_glance(view),
+        sections=tuple(replace(section(view), number=str(i)) for i, section in enumerate(_SECTIONS, start=1)),
+        foot=FOOT,
     )
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, story: Story | None = None) -> str:
     """Return the report of a run as one self-contained HTML page.
 
     The page needs no network and no script, and a content-security policy inside it forbids both; names of columns,
     classes and files appear as text whatever they contain.
 
     Args:
-        run: a finished or interrupted run; parts that it does not have are left out.
+        run: a finished or interrupted run; of what it does not have, the report says so.
+        story: the experiments behind it.
     """
-    return to_html(document(run))
+    return to_html(document(run, story=story))
 
 
 def write_report(run: Run, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

@@ -11,6 +11,7 @@ from fallline.report.document import (
     Block,
     Bullets,
     Cell,
+    Facts,
     Figure,
     Fold,
     Line,
@@ -21,9 +22,10 @@ from fallline.report.document import (
     Span,
     Table,
 )
-from fallline.report.text import count, name, number, percent, plural
+from fallline.report.remarks import cards
+from fallline.report.text import METRIC_MEANING, and_list, count, metric, name, number, percent, plural
 from fallline.report.view import View
-from fallline.types import ColumnSummary, Recipe, Summary
+from fallline.types import ColumnSummary, Recipe, Score, Summary
 
 __all__ = ["data", "harness"]
 
@@ -31,14 +33,22 @@ MOST_DRAWN = 30  # columns with pictures
 MOST_LISTED = 500  # columns in the table behind the fold
 _MOST_REMARKS = 20
 _MOST_PAIRS = 40
+_NO_TABLE = (
+    "The network was trained on arrays, of whose columns the run knows nothing. A table trained by a recipe is "
+    "summarised here column by column."
+)
+_NO_HARNESS = (
+    "Rows were split by whoever called the training; the run does not say how, and nothing was scored on rows "
+    "kept apart."
+)
 _KINDS = {"left_out": "left out", "category": "categorical"}
 
 
-def data(view: View) -> Section | None:
-    """Return the data summary."""
+def data(view: View) -> Section:
+    """Return the data summary, drawn, with what was found in the data."""
     summary = view.run.summary
     if summary is None:
-        return None
+        return Section("data", "Data summary", (Paragraph(_NO_TABLE),))
     blocks: list[Block] = []
     if summary.remarks:
         blocks.append(Bullets(tuple(name(r, 400) for r in summary.remarks[:_MOST_REMARKS])))
@@ -61,8 +71,9 @@ def data(view: View) -> Section | None:
     blocks += _targets(view, summary)
     if summary.correlated:
         blocks.append(_pairs(summary))
+    blocks += cards(view, "data")
     blocks += _columns(summary)
-    return Section("data", "Data", tuple(blocks))
+    return Section("data", "Data summary", tuple(blocks))
 
 
 def _targets(view: View, summary: Summary) -> list[Block]:
@@ -110,8 +121,15 @@ def _rows_in_words(summary: Summary) -> Block:
 
 def _pairs(summary: Summary) -> Fold:
     pairs = sorted(summary.correlated, key=lambda p: -abs(p[2]))
-    rows = tuple((Span(name(a, 60), "mono"), Span(name(b, 60), "mono"), number(r)) for a, b, r in pairs[:_MOST_PAIRS])
-    blocks: list[Block] = [Table(("Column", "Column", "r"), rows, "Pairs with |r| ≥ 0.95", numeric=frozenset({2}))]
+    rows = tuple(
+        (
+            Span(name(a, 60), "mono"),
+            Span(name(b, 60), "mono"),
+            (share_bar(abs(r), f"Correlation of {name(a, 60)} and {name(b, 60)}: {r:.3f}"), f"{r:.3f}"),
+        )
+        for a, b, r in pairs[:_MOST_PAIRS]
+    )
+    blocks: list[Block] = [Table(("Column", "Column", "r"), rows, "Pairs with |r| ≥ 0.95")]
     if len(pairs) > _MOST_PAIRS:
         blocks.append(Paragraph(f"{plural(len(pairs) - _MOST_PAIRS, 'more pair')} not listed.", "small"))
     return Fold(plural(len(pairs), "pair of columns says", "pairs of columns say") + " nearly the same", tuple(blocks))
@@ -182,7 +200,10 @@ def _drawn_row(column: ColumnSummary) -> tuple[Cell, ...]:
         picture = mini_histogram(*column.histogram, f"Distribution of {label}")
     elif column.levels:
         picture = mini_levels(column.levels, column.count, f"Levels of {label}")
-    gaps: Cell = Span("none", "soft") if not column.missing else _missing(column)
+    gaps: Cell = Span("none", "soft")
+    if column.missing:
+        share = column.missing / max(column.missing + column.count, 1)
+        gaps = (share_bar(share, f"{label}: missing {percent(share)}", "bar gap"), percent(share))
     relation: Cell = "–"
     if math.isfinite(column.association):
         words_of_it = f"{column.association:.2f}"
@@ -230,11 +251,11 @@ def _day(days: float) -> str:
 # --------------------------------------------------------------------------------------------------- the harness
 
 
-def harness(view: View) -> Section | None:
-    """Return how the network was tested."""
+def harness(view: View) -> Section:
+    """Return how the network was tested: splits, metric, folds, seeds."""
     recipe, main = view.run.recipe, view.main
     if recipe is None and main is None:
-        return None
+        return Section("test", "Test harness", (Paragraph(_NO_HARNESS),))
     blocks: list[Block] = []
     if recipe is not None:
         folds = recipe.split.folds if isinstance(recipe.split.folds, int) else 1
@@ -247,6 +268,8 @@ def harness(view: View) -> Section | None:
         )
         blocks.append(Figure(picture, caption))
         blocks.append(Bullets(tuple(_split_in_words(view, recipe, folds))))
+    if main is not None:
+        blocks.append(Facts(tuple(_judged_by(view, main))))
     if main is not None and main.rows == "validation":
         blocks.append(
             Paragraph(
@@ -261,7 +284,19 @@ def harness(view: View) -> Section | None:
             "small",
         )
     )
-    return Section("test", "How it was tested", tuple(blocks))
+    return Section("test", "Test harness", tuple(blocks))
+
+
+def _judged_by(view: View, main: Score) -> list[tuple[str, Line]]:
+    meaning = METRIC_MEANING.get(main.metric, "")
+    direction = "higher is better" if main.higher_is_better else "lower is better"
+    others = [metric(key) for key in view.metrics[1:]]
+    pairs: list[tuple[str, Line]] = [("Metric", (Span(metric(main.metric)), f": {meaning or direction}."))]
+    if others:
+        pairs.append(("Also scored", and_list(others)))
+    if view.n_members > 1:
+        pairs.append(("Seeds", f"{count(view.n_members)} networks, each with its own seed, averaged"))
+    return pairs
 
 
 def _split_in_words(view: View, recipe: Recipe, folds: int) -> list[str]:

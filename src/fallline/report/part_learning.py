@@ -1,10 +1,8 @@
-"""Scores against baselines, learning curves with what was found on them, the findings, the ensemble's members."""
+"""Scores against baselines, learning curves with what was found on them, the ensemble's members."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
@@ -13,23 +11,23 @@ from fallline.report.chart_scores import interval_chart, strip_chart
 from fallline.report.document import (
     Block,
     Bullets,
-    Facts,
     Figure,
     Fold,
     Line,
     Note,
     Paragraph,
+    Part,
     Row,
     Section,
     Span,
     Table,
 )
 from fallline.report.figures import Curves, curves, log_floor, log_wanted, performance_names
-from fallline.report.text import METRIC_MEANING, count, metric, name, number, plural, score_interval, score_value
+from fallline.report.remarks import cards, level, mentioned
+from fallline.report.text import METRIC_MEANING, count, metric, number, plural, score_interval, score_value
 from fallline.report.view import View
-from fallline.types import Finding
 
-__all__ = ["findings", "learning", "members", "scores"]
+__all__ = ["learning", "members", "scores"]
 
 _STANDING = {
     "clear": "The network has skill: its interval and the best baseline's do not meet.",
@@ -44,12 +42,20 @@ _NO_SKILL = (
     "before using it."
 )
 _MEMBERS_LISTED = 200
+_NOT_SCORED = (
+    "No rows were kept for a score, so there is nothing to compare. A baseline needs a table: fallline train scores "
+    "one that ignores every input and a linear one on the same rows."
+)
+_ONE_SEED = (
+    "One network was trained, from one seed: how much the result would differ from seed to seed is not known. "
+    "ensemble.members=4 trains four and shows their spread; fallline evaluate DATA --seeds 5 measures it on folds."
+)
 
 
-def scores(view: View) -> Section | None:
-    """Return the comparison with the baselines."""
+def scores(view: View) -> Section:
+    """Return the comparison with the baselines, the threshold of skill."""
     if not view.metrics:
-        return None
+        return Section("baseline", "Baseline", (Paragraph(_NOT_SCORED),))
     charts = tuple(
         Figure(interval_chart([(view.who(s.who), s) for s in view.of(key)]))
         for key in view.headline
@@ -58,8 +64,15 @@ def scores(view: View) -> Section | None:
     baseline = view.best_baseline
     no_skill = view.standing == "worse" and baseline is not None and baseline.who == "dummy"
     blocks: list[Block] = [Paragraph(_NO_SKILL if no_skill else _STANDING[view.standing])] if view.standing else []
+    if baseline is None:
+        blocks.append(Paragraph("No baseline was scored on these rows, so skill cannot be told from chance here."))
+    else:
+        reached = f"{metric(baseline.metric)} {score_value(baseline, view.main)}"
+        line = f" ({reached}), the dashed line: what does not pass it has learned nothing that a simple model has not."
+        blocks.append(Paragraph(("The threshold of skill is ", Span(view.who(baseline.who)), line)))
     if charts:
         blocks.append(Row(charts))
+    blocks += cards(view, "baseline")
     models = list(dict.fromkeys(s.who for key in view.metrics for s in view.of(key)))
     rows = []
     for who in models:
@@ -94,31 +107,32 @@ def scores(view: View) -> Section | None:
     )
     if told:
         blocks.append(Fold("What these figures mean", (Bullets(told),)))
-    return Section("baseline", "Against the baseline", tuple(blocks))
+    return Section("baseline", "Baseline", tuple(blocks))
 
 
 # ------------------------------------------------------------------------------------------------ learning curves
 
 
-def learning(view: View) -> Section | None:
-    """Return the learning curves with findings at their epochs."""
+def learning(view: View) -> Part:
+    """Return the learning curves with findings at their epochs, and beside them what was found."""
     trace = view.run.trace
-    if trace.n_epochs == 0:
-        return None
-    blocks: list[Block] = []
+    blocks: list[Block] = [] if trace.n_epochs else [Paragraph("No epoch was completed, so there is no curve.")]
     marked = [(m, f) for m, f in view.findings if f.epoch is not None and 1 <= f.epoch <= trace.n_epochs and m]
-    marks = [CurveMark(m, int(f.epoch or 1), _level(f)) for m, f in marked]
+    marks = [CurveMark(m, int(f.epoch or 1), level(f)) for m, f in marked]
     loss = curves(trace, "loss")
     if loss.n_epochs:
         own = [m.best_epoch for m in view.members if m.best_epoch] if view.n_members > 1 else []
         chart = curve_chart(loss, "Learning curves: loss", "loss", marks=marks, best=view.best_epoch, member_best=own)
         blocks.append(Figure(chart, _caption(view, loss, own)))
-    if marked:
-        told: list[Line] = [
-            (Span(m, _level(f)), Span(_symptom(f)), f", epoch {count(int(f.epoch or 1))}: {name(f.message, 300)}")
-            for m, f in marked
-        ]
-        blocks.append(Bullets(tuple(told), bare=True))
+    here = cards(view, "learning")
+    elsewhere = [(m, f) for m, f in marked if (m, f) not in view.findings_at("learning")]
+    if here or elsewhere:
+        blocks += here
+        if elsewhere:
+            blocks.append(Bullets(tuple(mentioned(m, f) for m, f in elsewhere), bare=True))
+    elif view.run.diagnosis.healthy and view.run.diagnosis.examined:
+        looked = plural(len(view.run.diagnosis.examined), "rule")
+        blocks.append(Paragraph(f"Nothing is wrong as far as was examined: {looked} looked."))
     charts: list[Block] = []
     for key in performance_names(trace)[:6]:
         found = curves(trace, key)
@@ -133,7 +147,7 @@ def learning(view: View) -> Section | None:
         charts.append(Figure(rate_chart(rate)))
     if charts:
         blocks.append(Row(tuple(charts)))
-    return Section("learning", "Learning curves", tuple(blocks)) if blocks else None
+    return Part("How it learned", tuple(blocks))
 
 
 def _caption(view: View, found: Curves, own: list[int]) -> Line:
@@ -155,87 +169,13 @@ def _caption(view: View, found: Curves, own: list[int]) -> Line:
     return (*parts, outcome)
 
 
-def _level(finding: Finding) -> Literal["good", "note", "warning", "serious"]:
-    return "good" if finding.symptom == "good-fit" else finding.severity
-
-
-def _symptom(finding: Finding) -> str:
-    words = name(finding.symptom, 60).replace("-", " ")
-    return words[:1].upper() + words[1:]
-
-
-# ------------------------------------------------------------------------------------------------------ findings
-
-
-def findings(view: View) -> Section | None:
-    """Return what the diagnosis found, and what it could not look at."""
-    diagnosis = view.run.diagnosis
-    if not diagnosis.findings and not diagnosis.examined and not diagnosis.not_examined:
-        return None
-    blocks: list[Block] = []
-    if diagnosis.healthy and diagnosis.examined:
-        blocks.append(
-            Paragraph(f"Nothing is wrong as far as was examined: {plural(len(diagnosis.examined), 'rule')} looked.")
-        )
-    blocks += [_finding(mark, finding) for mark, finding in view.findings[:60]]
-    if len(diagnosis.findings) > 60:
-        blocks.append(Paragraph(f"{count(len(diagnosis.findings) - 60)} more findings are not shown.", "small"))
-    if diagnosis.not_examined:
-        lines: list[Line] = [
-            (Span(name(s, 60)), f": {name(why, 300)}") for s, why in list(diagnosis.not_examined.items())[:100]
-        ]
-        blocks.append(
-            Fold(
-                f"Not examined: {plural(len(diagnosis.not_examined), 'symptom')}",
-                (
-                    Paragraph("These rules could not speak. That is not the same as healthy.", "small"),
-                    Bullets(tuple(lines)),
-                ),
-            )
-        )
-    if diagnosis.examined:
-        blocks.append(
-            Fold(
-                f"Examined: {plural(len(diagnosis.examined), 'symptom')}",
-                (Paragraph(", ".join(name(s, 60) for s in diagnosis.examined[:200]) + "."),),
-            )
-        )
-    return Section("findings", "Findings", tuple(blocks))
-
-
-def _finding(mark: str, finding: Finding) -> Note:
-    blocks: list[Block] = [Paragraph(name(finding.message, 600))]
-    evidence: Mapping[str, float | int | str] = finding.evidence
-    if evidence:
-        shown = list(evidence.items())[:16]
-        blocks.append(Facts(tuple((name(k, 60).replace("_", " "), _evidence(v)) for k, v in shown)))
-    if finding.cause:
-        blocks.append(Paragraph((Span("Likely cause. "), name(finding.cause, 500))))
-    if finding.treatments:
-        blocks.append(Paragraph(Span("Worth trying, in this order:")))
-        blocks.append(Bullets(tuple(name(t, 300) for t in finding.treatments[:12]), ordered=True))
-    where = [name(finding.id, 12)] if finding.id else []
-    if finding.layer:
-        where.append(f"layer {name(finding.layer, 60)}")
-    if finding.epoch is not None:
-        where.append(f"epoch {count(finding.epoch)}")
-    where.append(f"confidence {finding.confidence:.0%}".replace("%", "\u202f%"))
-    return Note(_level(finding), _symptom(finding), tuple(blocks), mark, " · ".join(where))
-
-
-def _evidence(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return name(value, 200)
-    return number(float(value))
-
-
 # ------------------------------------------------------------------------------------------------------- members
 
 
-def members(view: View) -> Section | None:
-    """Return the spread over the networks of an ensemble."""
+def members(view: View) -> Part:
+    """Return the spread over seeds: the networks of an ensemble."""
     if view.n_members < 2:
-        return None
+        return Part("Spread over seeds", (Paragraph(_ONE_SEED),))
     finite = [(m.index, m.best_loss) for m in view.members if math.isfinite(m.best_loss)]
     word = "validation" if view.watched_loss == "val_loss" else "training"
     blocks: list[Block] = []
@@ -278,4 +218,5 @@ def members(view: View) -> Section | None:
             ),
         )
     )
-    return Section("members", "The ensemble’s members", tuple(blocks))
+    blocks += cards(view, "members")
+    return Part("Spread over seeds", tuple(blocks))

@@ -1,46 +1,34 @@
-"""The recipe, the final model and how to use it, and what it was made with."""
+"""The final model and how to use it; and the resources: recipe, versions, machine, and how to do it again."""
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 
-from fallline.report.document import Block, Code, Facts, Fold, Line, Paragraph, Section, Span
+from fallline.report import part_inside, part_learning, part_predictions
+from fallline.report.document import Block, Code, Facts, Line, Paragraph, Part, Section, Span
 from fallline.report.markup import clean
-from fallline.report.text import count, duration, name, number, plural
+from fallline.report.text import count, duration, name, number
 from fallline.report.view import View, whole
 
-__all__ = ["environment", "model", "recipe"]
+__all__ = ["model", "resources"]
 
 _MOST_TEXT = 20_000
 
 
-def recipe(view: View) -> Section | None:
-    """Return the resolved recipe as TOML."""
-    if view.run.recipe is None:
-        return None
-    from fallline.recipe import to_toml
-
-    text = clean(to_toml(view.run.recipe, comments=False), _MOST_TEXT, lines=True).strip()
-    return Section(
-        "recipe",
-        "Recipe",
-        (
-            Paragraph(
-                (
-                    "Every choice, as it was resolved for this run. Saved as ",
-                    Span("recipe.toml", "mono"),
-                    ", it repeats the training.",
-                )
-            ),
-            Code(text, "The recipe as TOML", "toml"),
-        ),
-    )
-
-
 def model(view: View) -> Section:
-    """Return how large the network is and how to use it."""
+    """Return the final model: how it learned, what it predicts, and how to use it."""
+    parts = (
+        part_learning.learning(view),
+        part_inside.inside(view),
+        part_predictions.predictions(view),
+        part_learning.members(view),
+        Part("How to use it", (Facts(tuple(_network(view))), *_snippets(view))),
+    )
+    return Section("model", "Final model", tuple(part for part in parts if part is not None))
+
+
+def _network(view: View) -> list[tuple[str, Line]]:
     pairs: list[tuple[str, Line]] = []
     parameters = whole(view.facts.get("parameters"))
     if parameters:
@@ -61,16 +49,11 @@ def model(view: View) -> Section:
     if view.facts.get("seconds") is not None:
         pairs.append(("Training time", duration(view.facts["seconds"])))
     pairs.append(("Outcome", view.run.outcome.replace("_", " ")))
-    return Section("model", "The model and how to use it", (Facts(tuple(pairs)), *_snippets(view)))
-
-
-def _folder(view: View) -> str:
-    """The run folder in code: only what cannot be misread in a shell or in Python."""
-    return f"runs/{view.name}" if view.name and re.fullmatch(r"[\w. \-]+", view.name) else "runs/NAME"
+    return pairs
 
 
 def _snippets(view: View) -> list[Block]:
-    folder = _folder(view)
+    folder = view.folder
     quoted, python = shlex.quote(folder), repr(folder)
     proba = "\nrun.predict_proba(new)      # probabilities, one column per class" if view.classification else ""
     from_table = view.run.preparation is not None or view.run.summary is not None
@@ -117,32 +100,60 @@ def _snippets(view: View) -> list[Block]:
     return blocks
 
 
-def environment(view: View) -> Section | None:
-    """Return versions, machine, seed and the data's fingerprint."""
+def resources(view: View) -> Section:
+    """Return the recipe, versions, machine, seed, the data's fingerprint, and how to do it again."""
+    blocks: list[Block] = []
+    made = _made_with(view)
+    if made:
+        blocks.append(Facts(tuple(made)))
+        told = "The fingerprint is the SHA-256 of the data as read: equal fingerprints, equal data."
+        blocks.append(Paragraph(told, "small"))
+    again = _again(view)
+    if again:
+        blocks.append(Part("How to do it again", tuple(again)))
+    if view.run.recipe is not None:
+        from fallline.recipe import to_toml
+
+        text = clean(to_toml(view.run.recipe, comments=False), _MOST_TEXT, lines=True).strip()
+        lead = Paragraph("Every choice, as it was resolved for this run.")
+        blocks.append(Part("Recipe", (lead, Code(text, "The recipe as TOML", "toml"))))
+    if not blocks:
+        blocks.append(Paragraph("The run does not say with what it was made."))
+    return Section("resources", "Resources", tuple(blocks))
+
+
+def _made_with(view: View) -> list[tuple[str, Line]]:
     pairs: list[tuple[str, Line]] = []
+    took = duration(view.facts.get("seconds"))
+    if took:
+        pairs.append(("Training time", took))
     for key, value in list(view.environment.items())[:40]:
         if isinstance(value, Mapping):
-            pairs.append(
-                (
-                    name(key, 40).capitalize(),
-                    ", ".join(f"{name(k, 40)} {name(v, 40)}" for k, v in list(value.items())[:40] if v is not None),
-                )
-            )
+            words = (f"{name(k, 40)} {name(v, 40)}" for k, v in list(value.items())[:40] if v is not None)
+            pairs.append((name(key, 40).capitalize(), ", ".join(words)))
         elif isinstance(value, (str, int, float)) and value != "":
             look: Line = Span(name(value, 160), "mono") if key == "fingerprint" else name(value, 160)
             pairs.append((name(key, 40).capitalize(), look))
     fingerprint = view.facts.get("fingerprint")
     if fingerprint and "fingerprint" not in view.environment:
         pairs.append(("Fingerprint", Span(name(fingerprint, 160), "mono")))
-    if not pairs:
-        return None
-    return Section(
-        "environment",
-        "Made with",
-        (
-            Fold(
-                f"Versions, machine and fingerprint: {plural(len(pairs), 'entry', 'entries')}", (Facts(tuple(pairs)),)
-            ),
-            Paragraph("The fingerprint is the SHA-256 of the data as read: equal fingerprints, equal data.", "small"),
-        ),
+    return pairs
+
+
+def _again(view: View) -> list[Block]:
+    """The commands that repeat the training and write this page again."""
+    if view.run.recipe is None or not view.name:
+        return []
+    folder = shlex.quote(view.folder)
+    recipe = shlex.quote(f"{view.folder}/recipe.toml")
+    lines = (
+        f"fallline train {view.data_words} --recipe {recipe}   # the same data, recipe and seed: the same network",
+        f"fallline report {folder} -o report.html",
     )
+    return [
+        Paragraph(
+            "On the same machine with the same versions, the same data and the same seed give the same weights, bit "
+            "for bit; elsewhere, the same up to rounding."
+        ),
+        Code("\n".join(lines), "How to do it again"),
+    ]

@@ -158,7 +158,7 @@ def _health_tile(view: View) -> Tile:
     worst: Level = "serious" if any(f.severity == "serious" for f in findings) else "warning"
     n = sum(f.severity != "note" for f in findings)
     if n:
-        return Tile("Health", plural(n, "finding"), "see Findings", worst)
+        return Tile("Health", plural(n, "finding"), "listed below", worst)
     if not findings and not view.run.diagnosis.examined:
         return Tile("Health", "Not examined")
     return Tile("Health", "Healthy", f"{plural(len(view.run.diagnosis.examined), 'rule')} looked", "good")

@@ -11,7 +11,7 @@ from fallline.report.chart_predictions import (
     residual_chart,
     scatter_chart,
 )
-from fallline.report.document import Block, Cell, Figure, Line, Paragraph, Row, Section, Span, Table
+from fallline.report.document import Block, Cell, Figure, Line, Paragraph, Part, Row, Span, Table
 from fallline.report.figures import Calibration, bins_for, calibration, confusion, worst_confusions
 from fallline.report.text import count, number, percent, plural
 from fallline.report.view import View
@@ -23,7 +23,7 @@ _MOST_TARGETS = 4
 _MOST_LABELS = 60
 
 
-def predictions(view: View) -> Section | None:
+def predictions(view: View) -> Part | None:
     """Return the pictures behind the scores."""
     held = view.run.held_out
     if held is None or len(held.y) == 0 or not view.kind:
@@ -33,7 +33,7 @@ def predictions(view: View) -> Section | None:
     lead = Paragraph(f"All pictures here are of the {count(len(y))} {where}.")
     finite = np.isfinite(prediction.reshape(len(y), -1)).all(axis=1)
     if not finite.any():
-        return Section("predictions", "Held-out predictions", (lead, Paragraph("No prediction is a number.")))
+        return Part("Held-out predictions", (lead, Paragraph("No prediction is a number.")))
     y, prediction = y[finite], prediction[finite]
     blocks: list[Block] = [lead]
     if not finite.all():
@@ -44,7 +44,7 @@ def predictions(view: View) -> Section | None:
         blocks += _labels(view, y, prediction)
     else:
         blocks += _quantities(view, y.reshape(len(y), -1), prediction.reshape(len(y), -1))
-    return Section("predictions", "Held-out predictions", tuple(blocks))
+    return Part("Held-out predictions", tuple(blocks))
 
 
 def _classes(view: View, y: np.ndarray, prediction: np.ndarray) -> list[Block]:

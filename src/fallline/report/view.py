@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fallline.report.markup import clean
+from fallline.report.story import Story
 from fallline.report.text import metric, name, who
-from fallline.types import PROBLEM_KINDS, Finding, Run, Score
+from fallline.types import PROBLEM_KINDS, Finding, Inside, Run, Score
 
 __all__ = ["Member", "View"]
+
+# Beside which picture a symptom's findings stand, by the catalogue's ids; all others stand by the learning curves.
+_PLACES = {
+    **dict.fromkeys(("S21", "S22", "S25", "S26", "S27", "S31", "S35", "S37"), "data"),
+    "S12": "baseline",
+    **dict.fromkeys(("S13", "S14", "S15", "S16", "S17", "S18", "S19", "S20"), "inside"),
+    "S32": "members",
+}
 
 
 @dataclass(frozen=True)
@@ -31,10 +44,11 @@ class View:
 
     Args:
         run: the run.
+        story: the experiments behind it; None: none were run.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, story: Story | None = None) -> None:
+        self.run, self.story = run, story
         self.facts: Mapping[str, Any] = run.facts if isinstance(run.facts, Mapping) else {}
         self.environment: Mapping[str, Any] = run.environment if isinstance(run.environment, Mapping) else {}
 
@@ -77,6 +91,22 @@ class View:
     def n_rows(self) -> int | None:
         """Rows with a target."""
         return self.run.summary.n_rows if self.run.summary else whole(self.facts.get("n_rows"))
+
+    @cached_property
+    def folder(self) -> str:
+        """The run folder in code: only what cannot be misread in a shell or in Python."""
+        return f"runs/{self.name}" if self.name and re.fullmatch(r"[\w. \-]+", self.name) else "runs/NAME"
+
+    @cached_property
+    def data_words(self) -> str:
+        """The table and its target as a shell command names them; DATA and COLUMN where they are not known."""
+        command = self.facts.get("command")
+        source = command.get("source") if isinstance(command, Mapping) else None
+        data = source.get("data") if isinstance(source, Mapping) else None
+        named = shlex.quote(Path(str(data)).name) if data and clean(data, 300) == str(data) else "DATA"
+        plain = [t for t in _sequence(self.facts.get("target_names")) if clean(t, 60) == str(t)]
+        targets = " ".join(f"-t {shlex.quote(str(t))}" for t in plain[:3]) if len(plain) <= 3 else ""
+        return f"{named} {targets or '-t COLUMN'}"
 
     def notes(self) -> tuple[str, ...]:
         """Sentences of the run about its data."""
@@ -200,6 +230,29 @@ class View:
     def findings(self) -> tuple[tuple[str, Finding], ...]:
         """(number in the report, finding), in rank order; numbers are given to the first 99."""
         return tuple((str(i) if i < 100 else "", f) for i, f in enumerate(self.run.diagnosis.findings, start=1))
+
+    def findings_at(self, place: str) -> tuple[tuple[str, Finding], ...]:
+        """The findings that stand beside one picture: ``data``, ``baseline``, ``inside``, ``members`` or ``learning``.
+
+        Where the report has no such picture, its findings stand by the learning curves.
+        """
+        return tuple((mark, finding) for mark, finding in self.findings if self._place(finding) == place)
+
+    def _place(self, finding: Finding) -> str:
+        place = _PLACES.get(finding.id, "learning")
+        shown = {
+            "data": self.run.summary is not None,
+            "baseline": bool(self.metrics),
+            "inside": self.layers is not None,
+            "members": self.n_members > 1,
+        }
+        return place if shown.get(place) else "learning"
+
+    @cached_property
+    def layers(self) -> Inside | None:
+        """What was seen in the layers; None where nobody looked or nothing came of it."""
+        inside = self.run.trace.inside
+        return inside if inside is not None and inside.layers and len(inside.epochs) else None
 
 
 def _sequence(value: Any) -> tuple[Any, ...]:
