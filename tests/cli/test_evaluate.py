@@ -27,15 +27,26 @@ def run(*arguments):
     return CliRunner().invoke(group, ["evaluate", *map(str, arguments)])
 
 
-def test_json_and_text(table):
+def test_events_text_and_quiet(table):
     arguments = (table, "-t", "y", "--preset", "simple", *SHORT, "--folds", "2")
     shown = run(*arguments)
     assert shown.exit_code == 0, shown.output
-    assert "simple" in shown.output
-    assert "linear" in shown.output
-    found = json.loads(run(*arguments, "--json").output)
+    assert "simple" in shown.stdout
+    assert "linear" in shown.stdout
+    assert not {"\x1b", "\r"} & set(shown.output)
+    done = run(*arguments, "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.stderr == ""
+    assert [event["event"] for event in events if event["event"] not in ("phase", "epoch")] == ["read", "finished"]
+    assert any(event["event"] == "epoch" and event["epochs"] == 2 for event in events)
+    found = events[-1]
     assert found["metric"] == "rmse"
     assert len(found["values"]["rmse"]["simple"]) == 2
+    quiet = run(*arguments, "--quiet")
+    assert quiet.stderr == ""
+    means = dict(line.split("=") for line in quiet.stdout.splitlines())
+    assert list(means) == ["simple", "dummy", "linear"]
+    assert float(means["simple"]) == pytest.approx(found["scores"][0]["value"], rel=1e-4)
 
 
 def test_mistakes(table, tmp_path):

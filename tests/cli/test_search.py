@@ -30,7 +30,17 @@ def test_the_best_recipe_is_written(tmp_path):
     assert "trial 1:" in shown.output
     assert from_toml(best.read_text()).optimizer.learning_rate in (0.001, 0.02)
     assert isinstance(run(*arguments, "-o", best).exception, InputError)
-    found = json.loads(run(*arguments, "--json").output)
-    assert [trial["number"] for trial in found["trials"]] == [0, 1]
+    assert not {"\x1b", "\r"} & set(shown.output)
+    done = run(*arguments, "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.stderr == ""
+    assert [event["number"] for event in events if event["event"] == "trial"] == [0, 1]
+    assert (events[0]["event"], events[-1]["event"]) == ("read", "finished")
+    assert [trial["number"] for trial in events[-1]["trials"]] == [0, 1]
+    assert sum(event["event"] == "finding" for event in events) == len(events[-1]["findings"])
+    quiet = run(*arguments, "-q")
+    assert quiet.stderr == ""
+    rate = from_toml(best.read_text()).optimizer.learning_rate
+    assert quiet.stdout.splitlines() == [f"optimizer.learning_rate={rate}"]
     space.write_text("[optimizer]\nlearning_rate = { log = [1, 0.1] }\n")
     assert isinstance(run(*arguments).exception, InputError)

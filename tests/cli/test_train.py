@@ -117,16 +117,31 @@ def test_several_targets_and_a_given_kind(cli: Cli, table: Path, training: FakeT
     assert training.calls[1]["problem"].kind == "multiclass"
 
 
-def test_json_lines_are_all_there_is_on_stdout(cli: Cli, table: Path, training: FakeTraining) -> None:
+def test_json_lines_are_all_there_is_on_stdout(
+    cli: Cli, table: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(1000))
+    monkeypatch.setattr("fallline.cli.progress.monotonic", lambda: float(next(seconds)))
     done = cli("train", "data.csv", "-t", "sold", "--json")
     events = [json.loads(line) for line in done.out.splitlines()]
-    assert [event["event"] for event in events] == ["read", *["progress"] * 10, "finished"]
+    assert [event["event"] for event in events] == ["read", "started", "phase", *["epoch"] * 10, "finding", "finished"]
     assert events[0]["n_rows"] == 60
-    assert (events[3]["epoch"], events[3]["active"], events[3]["members"]) == (3, 3, 4)
+    assert events[1]["run"] == "runs/data-1"
+    assert (events[5]["epoch"], events[5]["active"], events[5]["members"]) == (3, 3, 4)
+    assert events[-2]["symptom"] == "overfit"
     assert events[-1]["run"] == "runs/data-1"
     assert events[-1]["diagnosis"]["findings"][0]["symptom"] == "overfit"
     assert events[-1]["scores"][0]["value"] == 0.1
     assert done.err == ""
+
+
+def test_events_of_quick_epochs_are_few_and_the_last_is_among_them(
+    cli: Cli, table: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training.epochs = 400
+    monkeypatch.setattr("fallline.cli.progress.monotonic", lambda: 0.0)
+    events = [json.loads(line) for line in cli("train", "data.csv", "-t", "sold", "--json").out.splitlines()]
+    assert [event["epoch"] for event in events if event["event"] == "epoch"] == [1, 400]
 
 
 def test_progress_without_a_terminal_is_a_few_lines(cli: Cli, table: Path, training: FakeTraining) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fallline itself, 130 and 143 stopped by SIGINT and SIGTERM.
     """
     prepare_streams()
+    # Where a model needs TensorFlow, that tells of its own affairs; on this screen the word is fallline's.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with explain(arguments):
         result = group.main(args=arguments, prog_name="fallline", standalone_mode=False)
         sys.stdout.flush()  # a closed pipe must show here, not when the interpreter ends

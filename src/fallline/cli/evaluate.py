@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fallline.cli.options import reading
+from fallline.cli.options import events, reading
 from fallline.errors import InputError
 
 __all__ = ["command"]
@@ -36,13 +36,14 @@ __all__ = ["command"]
 @click.option("--time", metavar="COLUMN", help="Train on the past, hold out what follows.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds.")
 @reading
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the mean scores alone: NAME=SCORE, a line each.")
+@events
 def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], recipe_files: tuple[str, ...],
     presets: tuple[str, ...], folds: int, repeats: int, seeds: int, nested: bool, inner: int,
     space: str | None, strategy: str, trials: int, metric: str | None,
     group: str | None, time: str | None, seed: int, delimiter: str | None, encoding: str | None, decimal: str | None,
-    as_json: bool,
+    quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Score recipes on the table DATA beside two baselines, with intervals over the folds.
 
@@ -53,9 +54,12 @@ def command(
     fallline evaluate houses.csv -t price --preset default --preset simple --repeats 3
     fallline evaluate houses.csv -t price --recipe a.toml --recipe b.toml --nested
     fallline evaluate houses.csv -t price --space space.toml --trials 20
+
+    In a script, --json writes a line when something happens: read, phase, epoch, finished.
     """
-    from fallline.cli.job import Source
-    from fallline.cli.screen import Screen, jsonable
+    from fallline.cli.job import Source, described
+    from fallline.cli.progress import TrainingProgress
+    from fallline.cli.screen import Screen
     from fallline.cli.train import recipe_text
     from fallline.evaluate import evaluate
     from fallline.recipe import default, from_toml, override
@@ -70,11 +74,16 @@ def command(
     source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
     short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
     problem = source.problem(override(next(iter(recipes.values())), short))
-    found = evaluate(
-        recipes, problem, folds=folds, repeats=repeats, seeds=seeds, nested=space if space is not None else nested,
-        inner=inner, strategy=strategy, trials=trials, metric=metric, group=group, time=time, seed=seed,
-    )  # fmt: skip
-    if as_json:
-        click.echo(json.dumps(jsonable(found.to_dict()), allow_nan=False))
-    else:
-        Screen().lines(str(found).splitlines())
+    screen = Screen(quiet=quiet, as_json=as_json)
+    screen.event("read", **described(problem))
+    with TrainingProgress(screen) as progress:
+        found = evaluate(
+            recipes, problem, folds=folds, repeats=repeats, seeds=seeds, nested=space if space is not None else nested,
+            inner=inner, strategy=strategy, trials=trials, metric=metric, group=group, time=time, seed=seed,
+            on_progress=progress,
+        )  # fmt: skip
+    screen.lines(str(found).splitlines())
+    screen.event("finished", **found.to_dict())
+    if quiet:
+        for name in found.names:
+            screen.result(f"{name}={found.score(name).value:.6g}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fallline.store import RunFolder
     from fallline.types import Problem, Progress, Recipe, Run
 
-__all__ = ["COMMAND", "Job", "Source", "forked", "resumed", "work"]
+__all__ = ["COMMAND", "Job", "Source", "described", "forked", "resumed", "work"]
 
 REPORT = "report.html"
 # The key in a run's facts under which the command line keeps what resuming needs.
@@ -208,7 +208,7 @@ def work(job: Job, screen: Screen) -> Run:
     stop = StopSignals(lambda number: _acknowledge(screen, number))
     with stop:
         problem = job.source.problem(job.recipe)
-        screen.event("read", **_described(problem))
+        screen.event("read", **described(problem))
         show_problem(screen, problem)
         if job.fingerprint and problem.fingerprint != job.fingerprint:
             option = "--resume" if job.resume else "--fork"
@@ -218,6 +218,7 @@ def work(job: Job, screen: Screen) -> Run:
             )
         stop.leave_if_asked()
         with _opened(job) as folder:
+            screen.event("started", run=str(folder.path), resumed=job.resume)
             run = _train(job, problem, folder, screen, stop)
             if stop.asked:
                 _say_how_to_go_on(folder.path, run, screen)
@@ -275,7 +276,7 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
         nonlocal begun
         if not begun:
             write_start(
-                folder, recipe=job.recipe, facts={**_described(problem), "name": folder.path.name, COMMAND: command}
+                folder, recipe=job.recipe, facts={**described(problem), "name": folder.path.name, COMMAND: command}
             )
             begun = True
 
@@ -320,7 +321,8 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
     return run
 
 
-def _described(problem: Problem) -> dict[str, Any]:
+def described(problem: Problem) -> dict[str, Any]:
+    """Return what a table was understood to be, as plain values."""
     return {
         "kind": problem.kind,
         "target_names": list(problem.target_names),
@@ -344,6 +346,8 @@ def _show_places(job: Job, run: Run, folder: Path, screen: Screen) -> None:
     show_end(screen, folder, folder / REPORT, job.source.data, interrupted=interrupted)
     if screen.quiet:
         screen.result(str(folder))
+    for finding in run.diagnosis.findings:
+        screen.event("finding", **asdict(finding))
     screen.event(
         "interrupted" if interrupted else "finished",
         run=str(folder), report=str(folder / REPORT), outcome=run.outcome, epochs=run.trace.n_epochs,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["reading", "runs_dir"]
+__all__ = ["events", "reading", "runs_dir"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -36,3 +36,6 @@ def reading(function: _F) -> _F:
 runs_dir = click.option(
     "--runs-dir", default="runs", show_default=True, metavar="FOLDER", help="Where the run folders lie."
 )
+
+# How commands that take their time talk to programs: the same word and the same meaning everywhere.
+events = click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")

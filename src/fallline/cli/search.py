@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fallline.cli.options import reading
+from fallline.cli.options import events, reading
 from fallline.errors import InputError
+
+if TYPE_CHECKING:
+    from fallline.types import Trial
 
 __all__ = ["command"]
 
@@ -36,12 +41,13 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @click.option("--journal", metavar="FILE", help="Remember finished trials; the same call goes on there.")
 @click.option("-o", "--output", metavar="FILE", help="Write the best recipe as TOML.")
 @reading
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the best changes alone: KEY=VALUE, a line each.")
+@events
 def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], space: str, strategy: str, trials: int,
     budget: float | None, recipe_file: str | None, preset: str, folds: int, seeds: int, metric: str | None,
     group: str | None, time: str | None, seed: int, widen: int, journal: str | None, output: str | None,
-    delimiter: str | None, encoding: str | None, decimal: str | None, as_json: bool,
+    delimiter: str | None, encoding: str | None, decimal: str | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Search for better values of recipe entries on the table DATA.
 
@@ -50,9 +56,12 @@ def command(
     \u0008
     fallline search houses.csv -t price --trials 50 --journal houses.jsonl -o better.toml
     fallline search houses.csv -t price --space space.toml --strategy hyperband --trials 100
+
+    In a script, --json writes a line when something happens: read, phase, epoch, trial, finding, finished.
     """
     from fallline.cli.files import put_new
-    from fallline.cli.job import Source
+    from fallline.cli.job import Source, described
+    from fallline.cli.progress import TrainingProgress
     from fallline.cli.screen import Screen, jsonable
     from fallline.cli.train import recipe_text
     from fallline.recipe import default, from_toml, override, to_toml
@@ -64,18 +73,29 @@ def command(
     short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
     recipe = override(recipe, [*assignments, *short])
     source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
-    screen = Screen(as_json=as_json)
-    found = search(
-        recipe, source.problem(recipe), space=space, strategy=strategy, trials=trials, budget=budget, folds=folds,
-        seeds=None if seeds == 1 else seeds, metric=metric, seed=seed, widen=widen, journal=journal,
-        on_trial=lambda trial: screen.say(f"trial {trial.number}: {trial.value:.4f}"),
-    )  # fmt: skip
-    if as_json:
-        click.echo(json.dumps(jsonable(found.to_dict()), allow_nan=False))
+    problem, screen = source.problem(recipe), Screen(quiet=quiet, as_json=as_json)
+    screen.event("read", **described(problem))
+
+    def tell(trial: Trial) -> None:
+        screen.say(f"trial {trial.number}: {trial.value:.4f}")
+        screen.event("trial", number=trial.number, point=trial.point, value=trial.value, epochs=trial.epochs)
+
+    with TrainingProgress(screen, lines=False) as progress:
+        found = search(
+            recipe, problem, space=space, strategy=strategy, trials=trials, budget=budget, folds=folds,
+            seeds=None if seeds == 1 else seeds, metric=metric, seed=seed, widen=widen, journal=journal,
+            on_progress=progress, on_trial=tell,
+        )  # fmt: skip
     screen.lines(str(found).splitlines())
     if output is not None and found.trials:
         put_new(Path(output), to_toml(found.recipe).encode())
         screen.say(f"the recipe: {output}")
+    for finding in found.findings:
+        screen.event("finding", **asdict(finding))
+    screen.event("interrupted" if found.outcome == "interrupted" else "finished", **found.to_dict())
+    if quiet and found.trials:
+        for name, value in found.best.point.items():
+            screen.result(f"{name}={value if isinstance(value, str) else json.dumps(jsonable(value))}")
     if found.outcome == "interrupted":
         if journal is not None:
             screen.note(f"Stopped. The same call goes on from {journal}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,12 @@ from fallline.cli.curve import Curve, can_draw_braille, draw
 from fallline.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
     from fallline.types import Diagnosis, Problem, Run, Score, Trace
 
-__all__ = ["show_curves", "show_end", "show_findings", "show_outcome", "show_problem", "show_scores"]
+__all__ = ["drawn", "show_curves", "show_end", "show_findings", "show_outcome", "show_problem", "show_scores"]
 
 _KINDS = {
     "regression": "regression: a quantity",
@@ -81,23 +84,30 @@ def show_curves(screen: Screen, trace: Trace, best_epoch: Any = None) -> None:
     """Draw training and validation loss over the epochs."""
     if not screen.talks:
         return
-    from rich.text import Text
-
     curves = [Curve("training", trace.curve("loss").tolist())]
     validation = trace.curve("val_loss").tolist()
     if any(math.isfinite(value) for value in validation):
         curves.append(Curve("validation", validation, dashed=True))
     mark = int(best_epoch) if isinstance(best_epoch, (int, float)) and len(curves) > 1 else None
-    ascii_only = not can_draw_braille(screen.out.encoding)
-    rows = draw(curves, width=min(screen.out.width, _MOST_WIDTH), mark=mark, ascii_only=ascii_only)
-    if not rows:
-        return
-    heading(screen, "Loss")
-    for row in rows:
+    lines = drawn(curves, screen.out, mark=mark)
+    if lines:
+        heading(screen, "Loss")
+    for line in lines:
+        screen.show(line)
+
+
+def drawn(curves: Sequence[Curve], console: Console, *, height: int = 12, mark: int | None = None) -> list[Text]:
+    """Return curves as lines that a console can show, in its signs and within its width."""
+    from rich.text import Text
+
+    ascii_only = not can_draw_braille(console.encoding)
+    lines = []
+    for row in draw(curves, width=min(console.width, _MOST_WIDTH), height=height, mark=mark, ascii_only=ascii_only):
         line = Text(no_wrap=True, overflow="crop")
         for text, index in row:
             line.append(text, style=None if index is None else _CURVE_STYLES[index % len(_CURVE_STYLES)])
-        screen.show(line)
+        lines.append(line)
+    return lines
 
 
 def show_scores(screen: Screen, scores: tuple[Score, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fallline.cli.options import reading, runs_dir
+from fallline.cli.options import events, reading, runs_dir
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ PRESETS = ("default", "simple")
 @click.option("--no-watch", is_flag=True, help="Do not look inside the networks while they train.")
 @click.option("--stop-when-lost", is_flag=True, help="End a training that explodes, dies or stays flat.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the run folder's path alone.")
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@events
 def command(
     data: str | None,
     assignments: tuple[str, ...],
@@ -65,7 +65,8 @@ def command(
     fallline train --resume runs/houses-1
     fallline train --fork runs/houses-1 seed=1
 
-    Ctrl-C saves what was learned and says how to go on.
+    Ctrl-C saves what was learned and says how to go on. In a script, --json writes a line when something happens: read,
+    started, phase, epoch, finding, finished.
     """
     from fallline.cli.job import resumed, work
     from fallline.cli.screen import Screen

@@ -26,8 +26,6 @@ __all__ = ["Jobs"]
 MOST_AT_ONCE = 4
 _MOST_SAID_BYTES = 16_384
 _MOST_TEXT = 500
-# Keras imports TensorFlow where it is installed, and that tells of its own affairs; what is shown is fallline's word.
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @dataclass(eq=False)
@@ -176,7 +174,7 @@ class Jobs:
             # -P: what lies in the folder that the page was started in is not imported.
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "fallline", "train", *arguments, "--quiet"],
-                stdin=told, stdout=said, stderr=said, start_new_session=True, env={**_QUIET, **os.environ},
+                stdin=told, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
             told.close()
             job = self._jobs[name] = _Job(process, said, made)

@@ -23,6 +23,7 @@ import numpy as np
 from fallline.errors import RunFolderError
 from fallline.store import atomic
 from fallline.store.model_classes import ACTIVATIONS, DTYPES, STOCK_CLASSES
+from fallline.treatments import without_tensorflow
 
 __all__ = ["check_model", "load_model", "load_model_bytes", "model_bytes"]
 
@@ -64,7 +65,8 @@ def model_bytes(model: Any) -> bytes:
     with tempfile.TemporaryDirectory(prefix="fallline-") as folder:
         path = Path(folder) / "model.keras"
         try:
-            model.save(str(path))
+            with without_tensorflow():
+                model.save(str(path))
             return path.read_bytes()
         except OSError as error:
             raise atomic.explain(error, path) from error

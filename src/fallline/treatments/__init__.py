@@ -7,6 +7,7 @@ headings) is its page in the documentation. To add one, add one file.
 from __future__ import annotations
 
 from fallline.treatments._apply import build_model, design_of, facts_of, finished_model, treat
+from fallline.treatments._saving import without_tensorflow
 from fallline.treatments._treatment import HEADINGS, Treatment, catalogue, discover, treatments_of
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "finished_model",
     "treat",
     "treatments_of",
+    "without_tensorflow",
 ]

@@ -12,6 +12,7 @@ from fallline import recipe as recipes
 from fallline.errors import InputError, nearest
 from fallline.recipe.resolve import resolve
 from fallline.rules import static_statistics
+from fallline.treatments._saving import without_tensorflow
 from fallline.treatments._treatment import Treatment, discover
 from fallline.types import Design, Problem, Recipe, Run
 
@@ -189,13 +190,14 @@ def design_of(model: Any, **training: Any) -> Design:
     wrong = [name for name in training if name not in _TRAINING]
     if wrong:
         raise InputError(f"{', '.join(wrong)}: a design's training takes {', '.join(_TRAINING)}.")
-    config = _plain(keras.saving.serialize_keras_object(model))
+    with without_tensorflow():
+        config = _plain(keras.saving.serialize_keras_object(model))
+        compiled = dict(model.get_compile_config())
+        compiled["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
     if isinstance(model, keras.Sequential) and config["config"]["layers"][0]["class_name"] != "InputLayer":
         given = {"batch_shape": list(model.input_shape), "dtype": "float32", "name": "input"}
         first = {"module": "keras.layers", "class_name": "InputLayer", "config": given, "registered_name": None}
         config["config"]["layers"].insert(0, first)
-    compiled = dict(model.get_compile_config())
-    compiled["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
     said = {name: value for name, value in training.items() if value is not None}
     return Design(config, compiled, said, _weights(model))
 

@@ -1,0 +1,39 @@
+"""What Keras does when it writes a model as data, without what it need not do."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["without_tensorflow"]
+
+
+@contextlib.contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """A ``with`` block in which Keras writes a model's config without importing TensorFlow for it.
+
+    Keras asks of each value in a config whether it is one of TensorFlow's, and imports TensorFlow, where it is
+    installed, to ask: seconds, and lines of its log on the terminal. Where nobody has imported TensorFlow no value can
+    be one of its own, so that the answer is known. Keras keeps its knowledge in a module of its own that is not
+    public; where that has changed, nothing is done here, and the answer only takes longer.
+
+    >>> import keras
+    >>> with without_tensorflow():
+    ...     config = keras.saving.serialize_keras_object(keras.layers.Dense(3))
+    """
+    lazy: Any = None
+    if "tensorflow" not in sys.modules:
+        with contextlib.suppress(ImportError):
+            from keras.src.utils import module_utils
+
+            lazy = getattr(module_utils, "tensorflow", None)
+    if getattr(lazy, "_available", True) is not None:  # known already, or kept otherwise than we know
+        yield
+        return
+    lazy._available = False
+    try:
+        yield
+    finally:
+        lazy._available = None
