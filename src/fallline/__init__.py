@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fallline.estimator import Regressor as Regressor
     from fallline.evaluate import evaluate as evaluate
     from fallline.experiment import experiment as experiment
+    from fallline.improve import improve as improve
     from fallline.network import builders as networks
     from fallline.network import lsuv as lsuv
     from fallline.network import pretrain as pretrain
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from fallline.types import Diagnosis as Diagnosis
     from fallline.types import Evaluation as Evaluation
     from fallline.types import Finding as Finding
+    from fallline.types import Improvement as Improvement
     from fallline.types import Problem as Problem
     from fallline.types import Recipe as Recipe
     from fallline.types import Run as Run
@@ -51,6 +53,7 @@ __all__ = [
     "Diagnosis",
     "Evaluation",
     "Finding",
+    "Improvement",
     "Problem",
     "Recipe",
     "Regressor",
@@ -66,6 +69,7 @@ __all__ = [
     "experiment",
     "find_learning_rate",
     "folds",
+    "improve",
     "load",
     "loss_landscape",
     "lsuv",
@@ -88,6 +92,7 @@ _HOMES = {
     "Diagnosis": "fallline.types:Diagnosis",
     "Evaluation": "fallline.types:Evaluation",
     "Finding": "fallline.types:Finding",
+    "Improvement": "fallline.types:Improvement",
     "Problem": "fallline.types:Problem",
     "Recipe": "fallline.types:Recipe",
     "Regressor": "fallline.estimator:Regressor",
@@ -102,6 +107,7 @@ _HOMES = {
     "evaluate": "fallline.evaluate:evaluate",
     "experiment": "fallline.experiment:experiment",
     "find_learning_rate": "fallline.train:find_learning_rate",
+    "improve": "fallline.improve:improve",
     "load": "fallline.store:load_run",
     "loss_landscape": "fallline.train:loss_landscape",
     "lsuv": "fallline.network:lsuv",

@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "Say what is wrong before a training; check a model's derivatives.",
     "lr": "Suggest a learning rate for a table and a recipe.",
     "predict": "Predict the rows of a new table with a trained run.",
+    "improve": "Diagnose, try treatments side by side, keep what helps, and begin again.",
     "search": "Search for better values of recipe entries on a table.",
     "evaluate": "Score recipes beside two baselines on folds, with intervals; nested, too.",
     "runs": "List the runs in a folder.",

@@ -14,6 +14,7 @@ from fallline.recipe import default
 from fallline.score import score
 from fallline.train import train_many
 from fallline.train.api import make_recipe_problem
+from fallline.train.jobs import fold_pairs
 from fallline.treatments import discover, treat
 from fallline.types import Comparison, Experiment, Problem, Recipe, Run
 
@@ -31,7 +32,7 @@ def experiment(
     target: str | list[str] | None = None,
     kind: str | None = None,
     seeds: int | Sequence[int] = _SEEDS,
-    folds: int = _FOLDS,
+    folds: Any = _FOLDS,
     metric: str | None = None,
     on_progress: Any = None,
 ) -> Experiment:
@@ -48,12 +49,13 @@ def experiment(
         target: as for `fallline.train`.
         kind: as for `fallline.train`.
         seeds: how many, or which.
-        folds: parts of the table, each held out once.
+        folds: parts of the table, each held out once; or pairs (training rows, held-out rows).
         metric: by which the arms are compared, one of a run's scores; default: the first, log-loss or RMSE.
         on_progress: as for `fallline.train`.
 
     Raises:
         InputError: an unknown treatment, nothing to compare, or an unknown metric.
+        KeyboardInterrupt: the trainings were interrupted: half-trained arms are not compared.
 
     Source: docs/experiments.md says how it decides, and how often it is wrong.
     """
@@ -66,10 +68,13 @@ def experiment(
         )
     arms = _arms(base, treated, problem)
     chosen = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
-    if len(chosen) * folds < 2 or folds < 2:
+    pairs = _pairs(problem, folds)
+    folds = len(pairs)
+    if not chosen or folds < 2:
         raise InputError(f"seeds = {seeds}, folds = {folds}: an experiment takes at least 1 seed and 2 folds.")
-    pairs = make_folds(problem, folds=folds)
     runs = train_many(list(arms.values()), problem, seeds=chosen, folds=pairs, verbose=0, on_progress=on_progress)
+    if any(run.outcome == "interrupted" for run in runs):
+        raise KeyboardInterrupt
     name, higher = _metric(problem, pairs[0], metric)
     values = np.array([_value(run, name, problem, pairs[int(run.facts["fold"])]) for run in runs])
     table = dict(zip(arms, values.reshape(len(arms), len(chosen), folds), strict=True))
@@ -77,6 +82,12 @@ def experiment(
     others = {arm: scores for arm, scores in table.items() if arm != "control"}
     found = compare(table["control"], others, share=share, higher_is_better=higher)
     return _experiment(problem, table, found, name, chosen, folds)
+
+
+def _pairs(problem: Problem, folds: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    if isinstance(folds, int):
+        return [] if folds < 2 else list(make_folds(problem, folds=folds))
+    return fold_pairs(folds, problem.y)
 
 
 def _arms(base: Recipe, treated: Any, problem: Problem) -> dict[str, Recipe]:

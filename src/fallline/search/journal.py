@@ -14,7 +14,7 @@ from fallline.errors import InputError
 from fallline.search.measure import Measured
 from fallline.search.strategy import Proposal
 
-__all__ = ["Journal", "key_of"]
+__all__ = ["Journal", "JsonLines", "key_of"]
 
 _FORMAT = 1
 
@@ -24,10 +24,66 @@ def key_of(proposal: Proposal) -> str:
     return json.dumps([sorted(proposal.point.items()), proposal.epochs])
 
 
-class Journal:
-    """Figures of finished candidates, in memory and, with a path, in a file of JSON lines.
+class JsonLines:
+    """A file of JSON lines that only grows: a head that says what it belongs to, then one entry a line.
 
     Each line is written and synchronised as one; a line that was cut off by a crash is left out and written over.
+
+    Args:
+        path: the file; it is made where there is none.
+        what: whose it is, one word.
+        about: plain values that it belongs to: a file about something else is refused.
+
+    Raises:
+        InputError: the file is something else, or belongs to another ``about``.
+    """
+
+    def __init__(self, path: Any, what: str, about: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        head = json.dumps({"fallline": what, "format": _FORMAT, "about": about}, sort_keys=True)
+        content = self.path.read_bytes() if self.path.exists() else b""
+        *lines, torn = content.split(b"\n")
+        begun = (lines or [torn])[0].decode("utf-8", "replace")
+        if begun != head and (lines or not head.startswith(begun)):
+            raise InputError(
+                f"{self.path} holds {_other(what, begun, about)}. Name another file, or repeat that {what} exactly."
+            )
+        if torn:
+            with self.path.open("r+b") as file:
+                file.truncate(len(content) - len(torn))
+        self.entries: list[dict[str, Any]] = [json.loads(line) for line in lines[1:]]
+        if not lines:
+            self._append(head)
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Append one entry of plain values."""
+        self.entries.append(dict(entry))
+        self._append(json.dumps(entry))
+
+    def _append(self, line: str) -> None:
+        try:
+            with self.path.open("ab") as file:
+                file.write(line.encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {error.strerror or error}.") from None
+
+
+def _other(what: str, line: str, about: Mapping[str, Any]) -> str:
+    try:
+        found = json.loads(line)
+        known, named = found["about"], found["fallline"] == what
+    except (ValueError, KeyError, TypeError):
+        named = False
+    if not named:
+        return f"something else than what a {what} remembers"
+    differs = [name for name in about if known.get(name) != json.loads(json.dumps(about[name]))]
+    return f"what another {what} remembers ({', '.join(differs) or 'format'} differs)"
+
+
+class Journal:
+    """Figures of finished candidates, in memory and, with a path, in a file of JSON lines.
 
     Args:
         path: the file; None: in memory alone.
@@ -39,50 +95,15 @@ class Journal:
 
     def __init__(self, path: Any, about: Mapping[str, Any]) -> None:
         self.known: dict[str, Measured] = {}
-        self._path = None if path is None else Path(path)
-        if self._path is None:
-            return
-        head = json.dumps({"fallline": "search", "format": _FORMAT, "about": about}, sort_keys=True)
-        content = self._path.read_bytes() if self._path.exists() else b""
-        *lines, torn = content.split(b"\n")
-        if torn:
-            with self._path.open("r+b") as file:
-                file.truncate(len(content) - len(torn))
-        if not lines:
-            self._append(head)
-            return
-        if lines[0].decode("utf-8", "replace") != head:
-            raise InputError(
-                f"{self._path} holds {self._other(lines[0], about)}. Name another file, or repeat that search exactly."
-            )
-        for line in lines[1:]:
-            entry = json.loads(line)
+        self._lines = None if path is None else JsonLines(path, "search", about)
+        for entry in self._lines.entries if self._lines is not None else []:
             values = {name: np.asarray(table, np.float64) for name, table in entry["values"].items()}
             self.known[entry["key"]] = Measured(values, entry["diverged"])
-
-    @staticmethod
-    def _other(line: bytes, about: Mapping[str, Any]) -> str:
-        try:
-            found = json.loads(line)["about"]
-        except (ValueError, KeyError, TypeError):
-            return "something else than the journal of a search"
-        differs = [name for name in about if found.get(name) != json.loads(json.dumps(about[name]))]
-        return f"the journal of another search ({', '.join(differs) or 'format'} differs)"
-
-    def _append(self, line: str) -> None:
-        assert self._path is not None
-        try:
-            with self._path.open("ab") as file:
-                file.write(line.encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(f"The journal {self._path} cannot be written: {error.strerror or error}.") from None
 
     def add(self, proposal: Proposal, measured: Measured) -> None:
         """Remember a finished candidate."""
         key = key_of(proposal)
         self.known[key] = measured
-        if self._path is not None:
+        if self._lines is not None:
             values = {name: table.tolist() for name, table in measured.values.items()}
-            self._append(json.dumps({"key": key, "values": values, "diverged": measured.diverged}))
+            self._lines.add({"key": key, "values": values, "diverged": measured.diverged})

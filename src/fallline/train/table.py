@@ -26,6 +26,7 @@ def train_problem(
     problem: Problem,
     recipe: Recipe,
     *,
+    rows: tuple[np.ndarray, np.ndarray] | None = None,
     on_progress: OnProgress | None = None,
     checkpoint: Checkpoint | None = None,
     resume: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None,
@@ -37,6 +38,7 @@ def train_problem(
     Args:
         problem: from `fallline.data.make_problem`.
         recipe: entries that say "auto" are resolved by the problem's size and kind.
+        rows: (training rows, untouched rows); None: as the recipe splits.
         on_progress: called between chunks of epochs; returning True ends the training there.
         checkpoint: called every few seconds with (arrays, meta); giving both back as ``resume`` continues bit for bit.
         resume: see ``checkpoint``.
@@ -59,7 +61,7 @@ def train_problem(
     say("prepare")
     if recipe.network.kind == "lenet5":
         problem = as_pixels(problem)
-    prepared = prepare(problem, recipe)
+    prepared = prepare(problem, recipe, rows)
     program = table_program(program_key(prepared, problem, depth))
     plan = plan_of(prepared.recipe)
     data = (prepared.features, prepared.targets, prepared.weight)

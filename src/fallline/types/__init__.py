@@ -11,6 +11,7 @@ from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Fi
 from fallline.types.evaluation import Difference, Evaluation
 from fallline.types.experiment import Comparison, Decision, Experiment
 from fallline.types.gradients import GradientCheck, TensorCheck
+from fallline.types.improvement import EventKind, ImproveEvent, Improvement, LedgerEntry
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.landscape import Landscape
 from fallline.types.objective import Evaluations, Objective
@@ -64,13 +65,17 @@ __all__ = [
     "EnsembleRecipe",
     "Evaluation",
     "Evaluations",
+    "EventKind",
     "Experiment",
     "Family",
     "Finding",
     "GradientCheck",
     "HeldOut",
+    "ImproveEvent",
+    "Improvement",
     "Inside",
     "Landscape",
+    "LedgerEntry",
     "NetworkRecipe",
     "Objective",
     "OptimizerRecipe",

@@ -1,0 +1,315 @@
+"""`fallline.improve`: diagnose, treat, keep what helps, until nothing does or the budget ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from fallline import recipe as recipes
+from fallline.errors import InputError
+from fallline.improve import story
+from fallline.improve.bench import Bench, OnProgress
+from fallline.improve.budget import Budget, OverBudgetError, parse_seconds
+from fallline.improve.candidates import Candidate, candidates
+from fallline.improve.ledger import Ledger
+from fallline.search import checked_seeds, is_count
+from fallline.types import (
+    Diagnosis,
+    Experiment,
+    ImproveEvent,
+    Improvement,
+    LedgerEntry,
+    Progress,
+    Recipe,
+    Run,
+    Score,
+)
+
+__all__ = ["improve"]
+
+OnEvent = Callable[[ImproveEvent], Any]
+Stage = Literal["screen", "confirm"]
+
+# Arms of one experiment: enough that a population fills the machine, few enough that Holm's correction for their number
+# leaves a clear effect visible.
+_MOST_ARMS = 8
+# Of the arms of a screen that is not decided, so many go on with fresh seeds and other folds.
+_MOST_CONFIRMED = 3
+# Of arms that help, one with fewer treatments is preferred if it has this share of the largest gain.
+_NEARLY = 0.95
+
+
+def improve(
+    control: Any = "default",
+    x: Any = None,
+    y: Any = None,
+    *,
+    target: str | list[str] | None = None,
+    kind: str | None = None,
+    budget: Any = "10 minutes",
+    trainings: int | None = None,
+    seeds: Any = 3,
+    folds: int = 5,
+    holdout: float = 0.2,
+    metric: str | None = None,
+    seed: int = 0,
+    folder: Any = None,
+    on_event: OnEvent | None = None,
+    on_progress: OnProgress | None = None,
+) -> Improvement:
+    """Diagnose a training, try treatments beside the untreated control, keep what helps, and begin again.
+
+    Every round screens treatments with one seed on all folds. What is not decided there but looks good is tried again
+    with the other seeds and on another partition. A treatment is kept when the experiment says that it helps.
+
+    Args:
+        control: a `Recipe`, the name of a preset, or the `Run` of a table.
+        x: a table, as for `fallline.train`; with y=None also the pair (x, y).
+        y: targets, or a column's name.
+        target: the target column(s) of ``x``.
+        kind: the kind of problem, when it shall not be inferred.
+        budget: seconds, ``"10 minutes"``, ``"2 h"``; None: no limit. The last training is kept within it.
+        trainings: most trainings, in the place of time or besides; a recipe's ensemble counts as one.
+        seeds: of a confirmation, or how many; the first screens.
+        folds: of an experiment.
+        holdout: share of the rows that no choice sees and that the result is scored on; 0: all rows are chosen by, and
+            there is no honest score.
+        metric: by which is judged; default: log-loss, or RMSE.
+        seed: of the hold-out and the folds.
+        folder: where the ledger is kept as it grows; the same call with the same folder goes on from it.
+        on_event: called with every `ImproveEvent`.
+        on_progress: called with a `Progress` between chunks of epochs; returning True interrupts.
+
+    Returns:
+        what was kept, the run trained with it, scores on rows that no choice has seen, and the ledger.
+
+    Raises:
+        InputError: before any experiment: a budget that is too small for one training, fewer rows than folds, a class
+            that is absent from a fold, the ledger of something else.
+
+    Source: docs/improve.md says how it decides.
+    """
+    if y is None and isinstance(x, tuple) and len(x) == 2:
+        x, y = x
+    chosen = _checked(seeds, folds, holdout, trainings)
+    limit = Budget(parse_seconds(budget), trainings, last_trainings=2 if holdout else 1)
+    bench = _bench(control, x, y, target, kind, folds, holdout, metric, seed)
+    needed = 1 + 2 * folds + limit.last_trainings
+    if trainings is not None and trainings < needed:
+        raise InputError(
+            f"trainings = {trainings} is too small: a diagnosis (1), a treatment beside its control on {folds} folds "
+            f"({2 * folds}) and the last trainings ({limit.last_trainings}) take {needed}."
+        )
+    about = {**bench.about, "seeds": chosen}
+    return _Work(bench, limit, Ledger(folder, about), chosen, on_event, on_progress).improvement()
+
+
+def _checked(seeds: Any, folds: Any, holdout: Any, trainings: Any) -> list[int]:
+    """Say everything that is wrong with the plain arguments at once."""
+    mistakes = []
+    chosen = checked_seeds(seeds) or []
+    if len(chosen) < 2:
+        mistakes.append(f"seeds = {seeds!r} is not allowed: one seed screens and others confirm; give at least 2.")
+    if not is_count(folds) or folds < 2:
+        mistakes.append(f"folds = {folds!r} is not allowed: it takes a whole number of at least 2.")
+    if isinstance(holdout, bool) or not isinstance(holdout, (int, float)) or not 0 <= holdout < 1:
+        mistakes.append(f"holdout = {holdout!r} is not allowed: it takes a share from 0 to below 1.")
+    if trainings is not None and (not is_count(trainings) or trainings < 1):
+        mistakes.append(f"trainings = {trainings!r} is not allowed: it takes a whole number of at least 1.")
+    if mistakes:
+        raise InputError(" ".join(mistakes))
+    return chosen
+
+
+def _bench(
+    control: Any, x: Any, y: Any, target: Any, kind: Any, folds: int, holdout: float, metric: str | None, seed: int
+) -> Bench:
+    from fallline.improve.tables import TableBench
+    from fallline.train.api import make_recipe_problem
+
+    if isinstance(control, Run) and control.recipe is not None and control.preparation is not None:
+        control = control.recipe
+    recipe = recipes.default(control) if isinstance(control, str) else control
+    if not isinstance(recipe, Recipe):
+        raise InputError(
+            f"fl.improve was given a {type(control).__name__}; it takes a Recipe, the name of a preset ('default', "
+            "'simple'), or the run of a table."
+        )
+    problem = make_recipe_problem(x, y, target, kind, None)
+    return TableBench(recipe, problem, folds=folds, holdout=holdout, metric=metric, seed=seed)
+
+
+class _Work:
+    """An improvement under way."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        budget: Budget,
+        ledger: Ledger,
+        seeds: Sequence[int],
+        on_event: OnEvent | None,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.bench, self.budget, self.ledger, self.seeds = bench, budget, ledger, seeds
+        self.on_event, self.on_progress = on_event, on_progress
+        self.subject = bench.control
+        self.kept: tuple[str, ...] = ()
+        self.entries: list[LedgerEntry] = []
+        self.tried: set[str] = set()
+        self.hurting: set[str] = set()
+        self.before = self.after = Diagnosis()
+
+    def improvement(self) -> Improvement:
+        """Do it all."""
+        outcome: Literal["nothing helps", "budget", "interrupted"] = "nothing helps"
+        run: Run | None = None
+        scores: tuple[Score, ...] = ()
+        try:
+            self.before = self.after = self.first_diagnosis()
+            try:
+                while self.round():
+                    pass
+            except OverBudgetError:
+                outcome = "budget"
+            self.tell("stopped", *story.stopped(outcome, self.kept))
+            run, scores = self.bench.finished(self.subject, self.passed_on)
+            self.after = run.diagnosis
+            self.budget.spent += self.budget.last_trainings
+            self.tell("scored", *story.scored(scores, self.kept, self.bench.held_out))
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            self.tell("stopped", *story.stopped(outcome, self.kept))
+        return Improvement(
+            self.subject, self.kept, run, scores, tuple(self.entries), self.before, self.after, outcome,
+            self.budget.spent, self.budget.elapsed(),
+        )  # fmt: skip
+
+    def tell(self, kind: Any, text: str, facts: Any) -> None:
+        """Pass an event on."""
+        if self.on_event is not None:
+            self.on_event(ImproveEvent(kind, text, facts, self.budget.elapsed(), self.budget.spent))
+
+    def passed_on(self, now: Progress) -> bool:
+        """Show progress; a caller who asks for the end interrupts."""
+        if self.on_progress is not None and self.on_progress(now):
+            raise KeyboardInterrupt
+        return False
+
+    def within_budget(self, now: Progress) -> bool:
+        """Show progress, and end an experiment when the time for it is over."""
+        if self.budget.over():
+            raise OverBudgetError
+        return self.passed_on(now)
+
+    # ------------------------------------------------------------------------------------------------- the steps
+
+    def first_diagnosis(self) -> Diagnosis:
+        """Diagnose the control; what that takes says what the end will take."""
+        latest = Progress(0, 0)
+
+        def watched(now: Progress) -> bool:
+            nonlocal latest
+            latest = now
+            return self.within_budget(now)
+
+        begun = time.monotonic()
+        try:
+            found = self.diagnosed(watched)
+        except OverBudgetError:
+            raise InputError(
+                f"The budget of {self.budget.seconds:.0f} seconds is too small for one training: after it "
+                f"{latest.epoch} of at most {latest.epochs} epochs were done, and an experiment takes many trainings. "
+                "Give a larger budget, fewer epochs or a smaller network."
+            ) from None
+        self.budget.kept_back = self.budget.last_trainings * (time.monotonic() - begun)
+        return found
+
+    def diagnosed(self, on_progress: OnProgress) -> Diagnosis:
+        """Diagnose what there is now."""
+        found = self.bench.diagnosed(self.subject, on_progress)
+        self.budget.spent += 1
+        self.tell("diagnosed", *story.diagnosed(found, self.kept))
+        return found
+
+    def round(self) -> bool:
+        """Try the next candidates; False: there is none left."""
+        offered = self.offered()
+        if not offered:
+            return False
+        self.tell("candidates", *story.offered(offered, self.kept))
+        screen, arms = self.measured("screen", offered)
+        best = _preferred(screen, arms)
+        if best is None and (hopeful := _hopeful(screen, arms)):
+            confirmed, arms = self.measured("confirm", hopeful)
+            best = _preferred(confirmed, arms)
+        if best is not None:
+            self.subject, self.kept = best.subject, (*self.kept, *best.treatments)
+            if not self.budget.affords(1 + 2 * self.bench.folds):  # no experiment would follow the diagnosis
+                raise OverBudgetError
+            self.after = self.diagnosed(self.within_budget)
+        return True
+
+    def offered(self) -> list[Candidate]:
+        """Return the next candidates, as many as an experiment takes."""
+        found = candidates(self.bench, self.subject, self.after, tried=self.tried, without=self.hurting)
+        return [one for _, one in zip(range(_MOST_ARMS), found, strict=False)]
+
+    def measured(self, stage: Stage, offered: list[Candidate]) -> tuple[Experiment, list[Candidate]]:
+        """Make an experiment, or recall it from the ledger; return it with its arms."""
+        seeds = self.seeds[:1] if stage == "screen" else self.seeds[1:]
+        each, control = len(seeds) * self.bench.folds, self.bench.key(self.subject)
+        known = self.ledger.recall(stage, control, offered)
+        if known is not None:
+            found, arms = known
+        else:
+            arms = offered[: max(0, self.budget.affords(each) - 1)]
+            if not arms or self.budget.over():
+                raise OverBudgetError
+            count = (1 + len(arms)) * each
+            self.tell("experiment", *story.begins(len(self.entries) + 1, stage, arms, seeds, self.bench.folds, count))
+            begun = time.monotonic()
+            found = self.bench.experiment(
+                self.subject, {one.name: one.subject for one in arms}, seeds, 0 if stage == "screen" else 1,
+                self.within_budget,
+            )  # fmt: skip
+            self.budget.took(count, time.monotonic() - begun)
+        self.entered(stage, control, arms, found, known is not None)
+        return found, arms
+
+    def entered(self, stage: Stage, control: str, arms: list[Candidate], found: Experiment, repeated: bool) -> None:
+        """Write an experiment into the ledger and say what it decided."""
+        best = _preferred(found, arms)
+        kept = "" if best is None else best.name
+        if not repeated:
+            self.ledger.add(stage, control, arms, kept, found, self.kept)
+        self.tried |= {one.key for one in arms} if stage == "screen" else set()
+        alone = {one.name for one in arms if len(one.treatments) == 1}
+        self.hurting |= {one.name for one in found.comparisons if one.decision == "hurts" and one.name in alone}
+        entry = LedgerEntry(
+            len(self.entries) + 1, stage, self.kept, {one.name: one.treatments for one in arms},
+            {one.name: one.reason for one in arms}, found, kept, repeated,
+        )  # fmt: skip
+        self.entries.append(entry)
+        self.tell("decided", *story.decided(entry, going_on=stage == "screen" and bool(_hopeful(found, arms))))
+
+
+def _preferred(found: Experiment, arms: Sequence[Candidate]) -> Candidate | None:
+    """Return the arm to keep: the largest gain, or the fewest treatments where that is nearly as good."""
+    if found.best is None:
+        return None
+    by_name = {one.name: one for one in arms}
+    near = [one for one in found.comparisons if one.decision == "helps" and one.mean >= _NEARLY * found.best.mean]
+    chosen = min(near, key=lambda one: (len(by_name[one.name].treatments), -one.mean))
+    return by_name[chosen.name]
+
+
+def _hopeful(found: Experiment, arms: Sequence[Candidate]) -> list[Candidate]:
+    """Return the arms of an undecided screen that gained most."""
+    if found.best is not None:
+        return []
+    by_name = {one.name: one for one in arms}
+    gained = [one for one in found.comparisons if one.mean > 0]
+    gained.sort(key=lambda one: one.mean, reverse=True)
+    return [by_name[one.name] for one in gained[:_MOST_CONFIRMED]]

@@ -1,0 +1,51 @@
+"""What is improved, and on which rows: the interface of tables and Keras models to the loop."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fallline.types import Diagnosis, Experiment, Progress, Run, Score
+
+__all__ = ["Bench", "OnProgress"]
+
+OnProgress = Callable[[Progress], Any]
+
+
+class Bench(ABC):
+    """A control, the rows that choices may see, and those that they may not.
+
+    Args:
+        control: as it was given, untreated.
+        folds: of an experiment.
+        held_out: how many rows no choice sees; 0: none.
+        about: plain values that tell improvements apart.
+    """
+
+    control: Any
+    folds: int
+    held_out: int
+    about: Mapping[str, Any]
+
+    @abstractmethod
+    def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:
+        """Return the subject treated, or None where there is nothing to change."""
+
+    @abstractmethod
+    def key(self, subject: Any) -> str:
+        """Return what tells two subjects apart."""
+
+    @abstractmethod
+    def diagnosed(self, subject: Any, on_progress: OnProgress) -> Diagnosis:
+        """Train once on the rows of the choices and say what is wrong."""
+
+    @abstractmethod
+    def experiment(
+        self, control: Any, arms: Mapping[str, Any], seeds: Sequence[int], partition: int, on_progress: OnProgress
+    ) -> Experiment:
+        """Compare arms with a control on the rows of the choices, on the folds of that partition."""
+
+    @abstractmethod
+    def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
+        """Train what was found, and score it beside the control and the baselines on the rows that no choice saw."""

@@ -1,0 +1,122 @@
+"""What is worth trying: treatments of what the diagnosis found, root cause first, then those that often pay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fallline.treatments import treatments_of
+from fallline.types import Diagnosis, Finding
+
+__all__ = ["DOSES", "GENERAL", "Candidate", "Treats", "candidates"]
+
+# Treatments that come first for the first finding, and for each of the others; the rest follows later.
+_OF_THE_FIRST, _OF_EACH = 4, 2
+# Treatments by a factor, which may be far too small: they are offered several times over at once, as members of the
+# same compiled program. 10, 100 and 1,000 times a learning rate reach from one that learns nothing to one that does.
+DOSES = {"raise-learning-rate": 3, "lower-learning-rate": 3, "more-epochs": 2}
+# Tried where nothing is wrong, in this order: what averages and restrains before what enlarges, what costs no new
+# compiled program before what does. The order decides only what a small budget reaches.
+GENERAL: tuple[str, ...] = (
+    "average-networks", "decay-learning-rate", "add-weight-penalty", "raise-learning-rate", "lower-learning-rate",
+    "add-dropout", "wider-layers", "smaller-network", "more-epochs", "smaller-batch", "early-stopping", "use-adam",
+    "suit-initializer", "normalise-layers", "deeper-network", "smooth-labels", "less-regularisation", "scale-inputs",
+    "whiten-inputs", "add-noise", "larger-batch", "warm-up",
+)  # fmt: skip
+
+
+class Treats(Protocol):
+    """What can be treated."""
+
+    def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:
+        """Return the subject treated, or None where there is nothing to change."""
+
+    def key(self, subject: Any) -> str:
+        """Return what tells two subjects apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One arm of an experiment.
+
+    Args:
+        name: of the arm.
+        treatments: that it adds.
+        reason: the symptom that it is tried for; "" for none.
+        subject: the control, treated.
+        key: what tells it apart from others.
+    """
+
+    name: str
+    treatments: tuple[str, ...]
+    reason: str
+    subject: Any
+    key: str
+
+
+def candidates(
+    bench: Treats, control: Any, diagnosis: Diagnosis, *, tried: Collection[str], without: Collection[str] = ()
+) -> Iterator[Candidate]:
+    """Yield what to try on a control, most promising first, each result once.
+
+    Args:
+        bench: applies treatments.
+        control: what is to be improved.
+        diagnosis: of its training.
+        tried: keys of what was measured already.
+        without: names of treatments that are known to hurt.
+    """
+    seen = {*tried, bench.key(control)}
+    for names, reason in _plans(bench, control, diagnosis, without):
+        subject = bench.treated(control, names)
+        if subject is None:
+            continue
+        key = bench.key(subject)
+        if key not in seen:
+            seen.add(key)
+            yield Candidate(_title(names), names, reason, subject, key)
+
+
+def _title(names: tuple[str, ...]) -> str:
+    """Return an arm's name.
+
+    >>> _title(("more-epochs", "raise-learning-rate", "raise-learning-rate"))
+    'more-epochs + raise-learning-rate x2'
+    """
+    times = Counter(names)
+    return " + ".join(name if count == 1 else f"{name} x{count}" for name, count in times.items())
+
+
+def _plans(
+    bench: Treats, control: Any, diagnosis: Diagnosis, without: Collection[str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (treatments, the symptom they are for)."""
+    worrying = [finding for finding in diagnosis if finding.severity != "note"]
+    lists = [(finding, _names(bench, control, finding, without)) for finding in worrying]
+    # Faults come in company, and curing one of two may show nothing: what cures each, together, is an arm of its own.
+    firsts: list[str] = []
+    for _, names in lists:
+        firsts += [name for name in names if name not in firsts][:1]
+    for place, (finding, names) in enumerate(lists):
+        for name in names[: _OF_EACH if place else _OF_THE_FIRST]:
+            yield from (((name,) * times, finding.symptom) for times in range(1, DOSES.get(name, 1) + 1))
+        if place == 0:
+            together = " and ".join(dict.fromkeys(finding.symptom for finding in worrying))
+            for count in sorted({len(firsts), 2} & set(range(2, len(firsts) + 1)), reverse=True):
+                yield tuple(firsts[:count]), together
+            if len(names) > 1:
+                yield tuple(names[:2]), finding.symptom
+    for finding, names in lists:
+        yield from (((name,), finding.symptom) for name in names)
+    for finding in diagnosis:
+        if finding.severity == "note" and finding.symptom != "good-fit":
+            yield from (((name,), finding.symptom) for name in _names(bench, control, finding, without))
+    yield from (((name,), "") for name in GENERAL if name not in without)
+
+
+def _names(bench: Treats, control: Any, finding: Finding, without: Collection[str]) -> list[str]:
+    """Return the treatments of a finding that change something."""
+    found = [treatment.name for treatment in treatments_of(finding.symptom) if treatment.name not in without]
+    return [name for name in found if bench.treated(control, (name,)) is not None]

@@ -1,0 +1,53 @@
+"""`fallline improve`."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fallline.recipe import from_toml
+
+SHORT = ("--preset", "simple", "training.epochs=5", "network.hidden=[6]", "optimizer.learning_rate=1e-5")
+SMALL = ("--folds", "2", "--seeds", "2", "--trainings", "12", "--budget", "1 h")
+
+
+@pytest.fixture
+def data(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    path = tmp_path / "data.csv"
+    pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] - x[:, 1]).to_csv(path, index=False)
+    return path
+
+
+def test_it_tells_a_story_and_leaves_recipe_run_and_ledger(cli, data, tmp_path):
+    shown = cli("improve", str(data), "-t", "y", *SHORT, *SMALL)
+    assert shown.code == 0, shown.err
+    for words in ("Diagnosis", "To try", "Against underfit", "gain in rmse", "What it is worth", "predict"):
+        assert words in shown.out
+    folder = tmp_path / "improved" / "data-1"
+    assert from_toml((folder / "recipe.toml").read_text()).network.hidden == (6,)
+    assert (folder / "run" / "report.html").exists()
+    lines = (folder / "ledger.jsonl").read_text().splitlines()
+    assert json.loads(lines[1])["experiment"]["metric"] == "rmse"
+    again = cli("improve", "--resume", str(folder), "--trainings", "12", "--json")
+    assert again.code == 0, again.err
+    events = [json.loads(line) for line in again.out.splitlines()]
+    assert [e["repeated"] for e in events if e["event"] == "decided"][0] is True
+    assert events[-1]["event"] == "finished"
+
+
+def test_mistakes_leave_nothing_behind(cli, data, tmp_path):
+    for arguments, words in (
+        ((str(data), "-t", "z"), "z"),
+        ((str(data), "-t", "y", "--budget", "soon"), "budget"),
+        ((str(data), "-t", "y", "--folds", "200"), "folds"),
+        (("--resume", str(tmp_path)), "no improvement"),
+        ((), "No table"),
+    ):
+        wrong = cli("improve", *arguments)
+        assert wrong.code == 2, wrong.err
+        assert words in wrong.err
+    assert not (tmp_path / "improved").exists()

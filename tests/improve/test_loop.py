@@ -1,0 +1,164 @@
+"""The loop without trainings: a bench whose scores are computed."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline.errors import InputError
+from fallline.experiment import compare
+from fallline.improve.bench import Bench
+from fallline.types import Diagnosis, Experiment, Finding, Progress, Run, Score, Trace
+
+_api = importlib.import_module("fallline.improve.api")
+
+SLOW = Finding("learning-rate-too-low", "S11", "learning", "serious", 0.9, "Too slow.")
+SMALL = Finding("capacity-unsuited", "S30", "learning", "warning", 0.9, "Too small.")
+
+
+class Computed(Bench):
+    """Scores are 1 less what the treatments bring, and a little noise; a subject is the tuple of its treatments."""
+
+    folds, held_out, control, about = 5, 20, (), {"what": "computed"}
+
+    def __init__(self, effects, findings=(SLOW,), together=None):
+        self.effects, self.findings, self.together = effects, findings, together or {}
+        self.trained = []
+
+    def treated(self, subject, names):
+        known = all(name in self.effects and subject.count(name) < 1 for name in names)
+        return (*subject, *names) if known and len(set(names)) == len(names) else None
+
+    def key(self, subject):
+        return "+".join(sorted(subject))
+
+    def diagnosed(self, subject, on_progress):
+        on_progress(Progress(1, 10))
+        return Diagnosis(() if subject else self.findings)
+
+    def experiment(self, control, arms, seeds, partition, on_progress):
+        self.trained.append((control, tuple(arms), tuple(seeds), partition))
+        on_progress(Progress(1, 10))
+        scores = {}
+        for place, (arm, subject) in enumerate({"control": control, **arms}.items()):
+            rng = np.random.default_rng([place, partition, *seeds])
+            gain = sum(self.effects[name] for name in subject)
+            gain += sum(more for pair, more in self.together.items() if set(pair) <= set(subject))
+            scores[arm] = 1 - gain + rng.normal(0, 0.01, (len(seeds), 5))
+        found = compare(scores["control"], {arm: scores[arm] for arm in arms}, share=0.25)
+        plain = {arm: tuple(values.ravel()) for arm, values in scores.items()}
+        return Experiment("", "", "", "", "", "log_loss", tuple(seeds), 5, plain, found)
+
+    def finished(self, better, on_progress):
+        scores = tuple(Score("log_loss", value, 0.1, 0.9, who=who) for who, value in (("model", 0.4), ("control", 0.6)))
+        return Run(None, Trace.from_columns({"member": [], "epoch": [], "layer": [], "quantity": [], "value": []}), "completed"), scores
+
+
+@pytest.fixture
+def improve(monkeypatch):
+    def call(bench, **options):
+        monkeypatch.setattr(_api, "_bench", lambda *given: bench)
+        return fl.improve("default", **{"budget": None, "seeds": 3, **options})
+
+    return call
+
+
+EFFECTS = {"raise-learning-rate": 0.3, "use-adam": 0.0, "more-epochs": 0.1, "add-dropout": -0.2, "wider-layers": 0.0}
+
+
+def test_what_helps_is_kept_and_nothing_is_tried_twice(improve):
+    bench, events = Computed(EFFECTS), []
+    found = improve(bench, on_event=events.append)
+    assert set(found.treatments) == {"raise-learning-rate", "more-epochs"}
+    assert found.outcome == "nothing helps"
+    screened = [(control, arm) for control, arms, _, partition in bench.trained if partition == 0 for arm in arms]
+    assert len(set(screened)) == len(screened)
+    # What hurts on one control is not tried on the next.
+    assert sum("add-dropout" in arm for _, arm in screened) == 1
+    kinds = [event.kind for event in events]
+    assert kinds[:3] == ["diagnosed", "candidates", "experiment"]
+    assert kinds[-2:] == ["stopped", "scored"]
+    assert "Against learning-rate-too-low" in next(event.text for event in events if event.kind == "candidates")
+    in_experiments = sum(len(entry.experiment.scores) * 5 * len(entry.experiment.seeds) for entry in found.ledger)
+    assert found.trainings == 1 + sum(bool(entry.kept) for entry in found.ledger) + in_experiments + 2
+
+
+def test_what_is_not_decided_is_confirmed_with_fresh_seeds_and_other_folds(improve):
+    bench = Computed({"raise-learning-rate": 0.012, "use-adam": 0.0})
+    improve(bench, seeds=[7, 8, 9])
+    stages = [(seeds, partition) for _, _, seeds, partition in bench.trained[:2]]
+    assert stages == [((7,), 0), ((8, 9), 1)]
+
+
+def test_two_faults_that_hide_each_other_are_treated_together(improve):
+    pair = ("raise-learning-rate", "wider-layers")
+    effects = {"raise-learning-rate": 0.0, "use-adam": 0.0, "wider-layers": 0.0}
+    found = improve(Computed(effects, (SLOW, SMALL), {pair: 0.5}))
+    assert found.treatments == pair
+
+
+def test_a_budget_of_trainings_is_kept_and_fewer_arms_are_tried(improve):
+    found = improve(Computed(EFFECTS), trainings=23)
+    assert found.outcome == "budget"
+    assert found.trainings <= 23
+    assert [len(entry.arms) for entry in found.ledger] == [3]
+    with pytest.raises(InputError, match="trainings = 12 is too small"):
+        improve(Computed(EFFECTS), trainings=12)
+
+
+def test_the_time_is_kept(improve, monkeypatch):
+    now = iter(range(0, 10_000))
+    budget = importlib.import_module("fallline.improve.budget")
+    monkeypatch.setattr(budget.time, "monotonic", lambda: float(next(now)))
+    found = improve(Computed(EFFECTS), budget="20 seconds")
+    assert found.outcome == "budget"
+    assert found.run is not None
+    with pytest.raises(InputError, match="too small for one training"):
+        improve(Computed(EFFECTS), budget=1.5)
+
+
+def test_an_interruption_keeps_the_ledger_and_the_same_call_goes_on(improve, tmp_path):
+    whole = improve(Computed(EFFECTS))
+
+    class Stopped(Computed):
+        def experiment(self, *arguments):
+            if len(self.trained) == 2:
+                raise KeyboardInterrupt
+            return super().experiment(*arguments)
+
+    stopped = improve(Stopped(EFFECTS), folder=tmp_path)
+    assert stopped.outcome == "interrupted"
+    assert stopped.run is None
+    assert len(stopped.ledger) == 2
+    with (tmp_path / "ledger.jsonl").open("a") as file:
+        file.write('{"cut')  # a crash in the middle of a line
+    bench = Computed(EFFECTS)
+    resumed = improve(bench, folder=tmp_path)
+    assert [entry.repeated for entry in resumed.ledger[:3]] == [True, True, False]
+    assert len(bench.trained) == len(whole.ledger) - 2
+    assert resumed.treatments == whole.treatments
+    assert [e.experiment.scores for e in resumed.ledger] == [e.experiment.scores for e in whole.ledger]
+    with pytest.raises(InputError, match="what another improvement remembers"):
+        improve(Computed(EFFECTS), folder=tmp_path, seeds=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"budget": "soon"}, "90 s"),
+        ({"budget": 0}, "too small for one training"),
+        ({"budget": True}, "takes seconds"),
+        ({"folds": 1}, "at least 2"),
+        ({"seeds": 1}, "give at least 2"),
+        ({"holdout": 1}, "share"),
+        ({"trainings": 0}, "trainings = 0"),
+    ],
+)
+def test_mistakes_are_said_before_any_work(improve, options, words):
+    bench = Computed(EFFECTS)
+    with pytest.raises(InputError, match=words):
+        improve(bench, **options)
+    assert not bench.trained
