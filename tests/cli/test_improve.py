@@ -35,7 +35,7 @@ def test_it_tells_a_story_and_leaves_recipe_run_and_ledger(cli, data, tmp_path):
     again = cli("improve", "--resume", str(folder), "--trainings", "12", "--json")
     assert again.code == 0, again.err
     events = [json.loads(line) for line in again.out.splitlines()]
-    assert [e["repeated"] for e in events if e["event"] == "decided"][0] is True
+    assert next(event["repeated"] for event in events if event["event"] == "decided") is True
     assert events[-1]["event"] == "finished"
 
 

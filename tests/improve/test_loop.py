@@ -54,7 +54,8 @@ class Computed(Bench):
 
     def finished(self, better, on_progress):
         scores = tuple(Score("log_loss", value, 0.1, 0.9, who=who) for who, value in (("model", 0.4), ("control", 0.6)))
-        return Run(None, Trace.from_columns({"member": [], "epoch": [], "layer": [], "quantity": [], "value": []}), "completed"), scores
+        trace = Trace.from_columns({"member": [], "epoch": [], "layer": [], "quantity": [], "value": []})
+        return Run(None, trace, "completed"), scores
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_budget_of_trainings_is_kept_and_fewer_arms_are_tried(improve):
 
 
 def test_the_time_is_kept(improve, monkeypatch):
-    now = iter(range(0, 10_000))
+    now = iter(range(10_000))
     budget = importlib.import_module("fallline.improve.budget")
     monkeypatch.setattr(budget.time, "monotonic", lambda: float(next(now)))
     found = improve(Computed(EFFECTS), budget="20 seconds")
