@@ -55,7 +55,7 @@ def test_train_predict_report_and_list(cli: Cli, iris: Path) -> None:
         assert part in done.out, part
     folder = RunFolder.open("runs/iris-1")
     expected = {"recipe.toml", "trace.parquet", "model.keras", "preparation.json", "environment.json", "report.html"}
-    assert expected <= set(folder.names)
+    assert expected | {"final.json"} <= set(folder.names)
     assert folder.verify() == []
     predicted = cli("predict", "runs/iris-1", "iris.csv", "-o", "out.csv", "--proba")
     assert predicted.code == 0, predicted.err
@@ -66,6 +66,9 @@ def test_train_predict_report_and_list(cli: Cli, iris: Path) -> None:
     assert (out[names].idxmax(axis=1).str.removeprefix("species_p_") == out["species_predicted"]).all()
     assert (out["species_predicted"] == out["species"]).mean() > 0.8
     run = load_run("runs/iris-1")
+    assert run.final is not None
+    assert (run.final.largest, run.final.n, len(run.final.columns)) == (0.0, run.scores[0].n, 4)
+    assert "exactly the same numbers" in folder.read("report.html").decode()
     np.testing.assert_array_equal(run.predict(pd.read_csv("iris.csv")), out["species_predicted"])
     assert "iris-1" in cli("runs").out
     assert cli("report", "runs/iris-1").code == 0

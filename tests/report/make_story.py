@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fallline.report import Step, Story
-from fallline.types import Comparison, Diagnosis, Experiment, Finding, Inside, Run, Score
+from fallline.types import Comparison, Diagnosis, Experiment, FinalModel, Finding, Inside, Run, Score
 from tests.report.make_run import HOSTILE, MAKERS, OVERFIT, make_run
 
 __all__ = ["experiment", "pages_of", "story", "watched"]
@@ -35,7 +35,15 @@ def watched(layers: tuple[str, ...] = ("dense", "dense_1", "dense_2", "out"), ru
     inside = Inside(layers, dense, relu, depth - 1, epochs, values)
     run = run or make_run("binary")
     findings = (VANISHING, *run.diagnosis.findings)
+    held, columns = run.held_out, tuple(c.name for c in run.summary.columns[:8]) if run.summary else ()
+    assert held is not None
+    final = FinalModel(
+        "model.keras", "5ccf76e8da40df9d" * 4, 512_291, "test", len(held.y), 0.0, np.arange(6) * 7, held.y[:6],
+        held.prediction[:6], held.prediction[:6], "log_loss", columns,
+        np.geomspace(0.2, 0.002, len(columns))[:, None] + rng.normal(0, 0.01, (len(columns), 5)), 82, 3,
+    )  # fmt: skip
     return run.with_(
+        final=final,
         trace=run.trace.with_inside(inside),
         diagnosis=Diagnosis(findings, run.diagnosis.not_examined, run.diagnosis.examined),
     )

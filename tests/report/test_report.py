@@ -242,6 +242,20 @@ def test_the_baseline_is_drawn_as_the_threshold_of_skill(pages):
     assert "threshold" not in section(pages["keras_model"], "baseline").text
 
 
+def test_the_final_model_was_loaded_again_and_its_columns_were_shuffled(pages):
+    told = section(pages["watched"], "model").text.replace("\u202f", "")
+    assert "On 82 held-out rows it predicts exactly the same numbers as before it was saved." in told
+    assert "5ccf76e8da4…" in told
+    assert "how much worse the log loss becomes" in told
+    assert "3 columns were not shuffled" in told
+    run = watched()
+    for largest, words in ((1e-7, "same numbers up to rounding"), (0.2, "other numbers"), (np.nan, "not numbers")):
+        assert words in section(render(run.with_(final=replace(run.final, largest=largest))), "model").text
+    unknown = replace(run.final, importance=None, reason="no rows were kept apart")
+    assert "not shown: no rows were kept apart." in section(render(run.with_(final=unknown)), "model").text
+    assert "not written from a run folder" in section(pages["binary"], "model").text
+
+
 def test_heat_maps_tell_layers_and_shades(pages):
     inside = section(pages["watched"], "model")
     titles = [t for t in ("gradient norm", "update / weight", "share of dead units") if t in inside.text]

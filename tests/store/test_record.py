@@ -15,9 +15,9 @@ import pytest
 from fallline.data import Preparation, make_problem
 from fallline.errors import RunFolderError
 from fallline.recipe import default, override
-from fallline.store import RunFolder, list_runs, load_run, next_name, save_run, write_run, write_start
+from fallline.store import RunFolder, list_runs, load_run, next_name, save_run, write_final, write_run, write_start
 from fallline.store.tables import trace_from_parquet, trace_to_parquet
-from fallline.types import ColumnSummary, Diagnosis, Finding, HeldOut, Run, Score, Summary, Trace
+from fallline.types import ColumnSummary, Diagnosis, FinalModel, Finding, HeldOut, Run, Score, Summary, Trace
 
 HOSTILE = [
     "../../etc/passwd",
@@ -171,6 +171,20 @@ def test_a_run_comes_back_as_it_was(tmp_path: Path) -> None:
     )
     for name in ("run.json", "environment.json", "preparation.json"):
         json.loads((path / name).read_text(), parse_constant=pytest.fail)  # strict JSON for everyone
+
+
+def test_what_the_loaded_model_did_comes_back_and_nonsense_is_refused(tmp_path: Path) -> None:
+    rows, some = np.array([3, 5]), np.array([0.25, 0.75])
+    final = FinalModel("model.keras", "ab" * 32, 7, "test", 9, 1e-9, rows, rows, some, some, "log_loss", (HOSTILE[0],),
+                       np.array([[0.1, math.nan]]), 9, 2)  # fmt: skip
+    path = save_run(make_run(final=final), tmp_path / "run")
+    back = load_run(path, model=False)
+    assert_same(back.final, final)
+    with RunFolder.open(path) as folder:
+        for wrong in ({"columns": ("a", "b")}, {"again": some[:1]}, {"n": "many"}):
+            write_final(folder, replace(final, **wrong))
+            with pytest.raises(RunFolderError, match=r"final\.json is not what fallline writes"):
+                load_run(path, model=False)
 
 
 def test_a_run_of_ones_own_keras_model_has_no_recipe_and_comes_back(tmp_path: Path) -> None:

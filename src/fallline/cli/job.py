@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from fallline.store import RunFolder
     from fallline.types import Problem, Progress, Recipe, Run
 
-__all__ = ["COMMAND", "Job", "Source", "described", "forked", "resumed", "work"]
+__all__ = ["COMMAND", "Job", "Source", "described", "examined", "forked", "resumed", "work"]
 
-REPORT = "report.html"
+REPORT, MODEL = "report.html", "model.keras"
 # The key in a run's facts under which the command line keeps what resuming needs.
 COMMAND = "command"
 
@@ -315,10 +315,26 @@ def _train(job: Job, problem: Problem, folder: RunFolder, screen: Screen, stop: 
         begin()
         write_run(folder, run)
         live.remove()
+        if run.outcome != "interrupted" and not stop.asked:
+            run = examined(run, problem, folder)
     _show_results(run, screen)
     folder.write(REPORT, render(run).encode("utf-8"))
     _show_places(job, run, folder.path, screen)
     return run
+
+
+def examined(run: Run, problem: Problem, folder: RunFolder) -> Run:
+    """Return the run with what its model does once it is loaded again from its file; keep that in the folder."""
+    from fallline.store import load_run, write_final
+
+    if run.preparation is None or run.recipe is None or MODEL not in folder.names:
+        return run
+    from fallline.train import examine_final
+
+    loaded = load_run(folder.path).model
+    final = examine_final(run, problem, loaded, MODEL, folder.read(MODEL), seed=0)
+    write_final(folder, final)
+    return run.with_(final=final)
 
 
 def described(problem: Problem) -> dict[str, Any]:

@@ -1,36 +1,70 @@
-"""``fallline report``: the HTML report of a run, written again."""
+"""``fallline report``: the report of a run, written again."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from fallline.cli.options import runs_dir
+from fallline.errors import FalllineError
+
+if TYPE_CHECKING:
+    from fallline.store import RunFolder
+    from fallline.types import Run
 
 __all__ = ["command"]
 
 
 @click.command("report")
 @click.argument("run")
+@runs_dir
 @click.option("-o", "--output", metavar="FILE", help="Where to.  [default: report.html in the run folder]")
 @click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
-def command(run: str, output: str | None, overwrite: bool) -> None:
-    """Write the report of RUN (a run folder) again, for example with a newer fallline.
+def command(run: str, runs_dir: str, output: str | None, overwrite: bool) -> None:
+    """Write the report of RUN (a run folder, or its name) again, for example with a newer fallline.
 
     Without --output it takes the place of the run's own report.html; a report.html that fallline did not write, or that
-    was changed since, is left alone.
+    was changed since, is left alone. Where the folder does not know yet what its model does once it is loaded again,
+    and the table lies where it lay, that is found out now.
     """
     from fallline.cli.files import put_new
     from fallline.cli.job import REPORT
     from fallline.report import render
     from fallline.store import RunFolder, load_run
 
-    content = render(load_run(run, model=False)).encode("utf-8")
+    path = folder_of(run, runs_dir)
+    found = load_run(path, model=False)
     if output is not None:
-        put_new(Path(output), content, overwrite=overwrite)
+        put_new(Path(output), render(found).encode("utf-8"), overwrite=overwrite)
         click.echo(output)
         return
-    with RunFolder.open(run) as folder:
+    with RunFolder.open(path) as folder:
         if REPORT in folder.names:
             folder.read(REPORT)  # refuses one that was changed by hand
-        folder.write(REPORT, content)
+        folder.write(REPORT, render(_examined(found, folder)).encode("utf-8"))
         click.echo(folder.path / REPORT)
+
+
+def folder_of(run: str, runs_dir: str) -> Path:
+    """Return the run folder that is meant by a path or, where there is no such path, by a name below ``runs_dir``."""
+    path = Path(run)
+    named = Path(runs_dir) / run
+    return named if not path.exists() and named.is_dir() else path
+
+
+def _examined(run: Run, folder: RunFolder) -> Run:
+    """Load the model again where nobody did; only with the very table that the run was made from."""
+    if run.final is not None or run.held_out is None or run.held_out.rows != "test" or run.outcome == "interrupted":
+        return run
+    from fallline.cli.job import examined, forked
+
+    try:
+        job = forked(folder.path, folder.path.parent)
+        if not Path(job.source.data).exists():
+            return run
+        problem = job.source.problem(job.recipe)
+    except FalllineError:
+        return run  # a report of a run does not need its table
+    return examined(run, problem, folder) if problem.fingerprint == job.fingerprint else run

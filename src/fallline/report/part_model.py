@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from fallline.report import part_inside, part_learning, part_predictions
+from fallline.report import part_final, part_inside, part_learning, part_predictions
 from fallline.report.document import Block, Code, Facts, Line, Paragraph, Part, Section, Span
 from fallline.report.markup import clean
 from fallline.report.text import count, duration, name, number
@@ -21,7 +21,9 @@ def model(view: View) -> Section:
     parts = (
         part_learning.learning(view),
         part_inside.inside(view),
+        part_final.loaded_again(view),
         part_predictions.predictions(view),
+        part_final.importance(view),
         part_learning.members(view),
         Part("How to use it", (Facts(tuple(_network(view))), *_snippets(view))),
     )

@@ -4,7 +4,7 @@ from fallline.store.environment import environment
 from fallline.store.folder import RunFolder
 from fallline.store.live import Live, LiveWriter, read_live
 from fallline.store.model_file import load_model
-from fallline.store.record import load_run, save_run, write_run, write_start
+from fallline.store.record import load_run, save_run, write_final, write_run, write_start
 from fallline.store.runs import RunEntry, list_runs, next_name, run_entry, run_folders
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "run_entry",
     "run_folders",
     "save_run",
+    "write_final",
     "write_run",
     "write_start",
 ]

@@ -14,15 +14,15 @@ from fallline.store.environment import environment
 from fallline.store.folder import RunFolder
 from fallline.store.plain import dumps, loads
 from fallline.store.tables import inside_from_parquet, inside_to_parquet, trace_from_parquet, trace_to_parquet
-from fallline.types import ColumnSummary, Diagnosis, Finding, HeldOut, Outcome, Recipe, Run, Score, Summary
+from fallline.types import ColumnSummary, Diagnosis, FinalModel, Finding, HeldOut, Outcome, Recipe, Run, Score, Summary
 
-__all__ = ["RUN_VERSION", "load_run", "save_run", "write_run", "write_start"]
+__all__ = ["RUN_VERSION", "load_run", "save_run", "write_final", "write_run", "write_start"]
 
 RUN_VERSION = 1
 
 _RECIPE, _RUN, _ENVIRONMENT = "recipe.toml", "run.json", "environment.json"
 _TRACE, _INSIDE, _HELD_OUT = "trace.parquet", "inside.parquet", "held_out.npz"
-_PREPARATION, _MODEL = "preparation.json", "model.keras"
+_PREPARATION, _MODEL, _FINAL = "preparation.json", "model.keras", "final.json"
 
 _T = TypeVar("_T")
 
@@ -73,6 +73,8 @@ def write_run(folder: RunFolder, run: Run) -> None:
         files[_RECIPE] = _recipe_toml(run.recipe)
     if run.preparation is not None:
         files[_PREPARATION] = dumps({"version": RUN_VERSION, "preparation": run.preparation.to_dict()}, indent=1)
+    if run.final is not None:
+        files[_FINAL] = _final_json(run.final)
     if run.held_out is not None:
         files[_HELD_OUT] = pack(
             {"y": run.held_out.y, "prediction": run.held_out.prediction}, {"rows": run.held_out.rows}
@@ -87,10 +89,24 @@ def write_run(folder: RunFolder, run: Run) -> None:
             "Load it whole first."
         )
     interrupted = run.outcome == "interrupted"
-    gone = [name for name in (_RECIPE, _PREPARATION, _HELD_OUT, _INSIDE) if name not in files]
+    gone = [name for name in (_RECIPE, _PREPARATION, _HELD_OUT, _INSIDE, _FINAL) if name not in files]
     folder.write_all(
         files, status="interrupted" if interrupted else "finished", drop=gone, keep_checkpoints=interrupted
     )
+
+
+def write_final(folder: RunFolder, final: FinalModel) -> None:
+    """Save beside a run what its model did when it was loaded again.
+
+    Args:
+        folder: a folder that this process has locked, with the run in it.
+        final: what was seen.
+    """
+    folder.write(_FINAL, _final_json(final))
+
+
+def _final_json(final: FinalModel) -> bytes:
+    return dumps({"version": RUN_VERSION, "final": final.to_dict()}, indent=1)
 
 
 def write_start(
@@ -190,6 +206,8 @@ def load_run(
         found["held_out"] = _held_out(folder)
     if _PREPARATION in names:
         found["preparation"] = _preparation(folder)
+    if _FINAL in names:
+        found["final"] = _final(folder)
     if model and _MODEL in names:
         from fallline.store.model_file import load_model_bytes
 
@@ -276,6 +294,14 @@ def _held_out(folder: RunFolder) -> HeldOut:
         return HeldOut(y=arrays["y"], prediction=arrays["prediction"], rows=str(meta["rows"]))
     except (KeyError, TypeError) as error:
         raise _strange(folder, _HELD_OUT, error) from error
+
+
+def _final(folder: RunFolder) -> FinalModel:
+    body = _json(folder, _FINAL)
+    try:
+        return FinalModel.from_dict(body["final"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _strange(folder, _FINAL, error) from error
 
 
 def _preparation(folder: RunFolder) -> Any:

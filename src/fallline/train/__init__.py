@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fallline.train.api import train, train_many
     from fallline.train.diagnosed import diagnose_training
+    from fallline.train.final import examine_final
     from fallline.train.find_rate import find_learning_rate
     from fallline.train.gradients import check_gradients
     from fallline.train.landscape import loss_landscape
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_gradients",
     "diagnose_training",
+    "examine_final",
     "find_learning_rate",
     "loss_landscape",
     "predict",
@@ -29,6 +31,7 @@ __all__ = [
 _HOMES = {
     "check_gradients": "gradients",
     "diagnose_training": "diagnosed",
+    "examine_final": "final",
     "find_learning_rate": "find_rate",
     "loss_landscape": "landscape",
     "predict": "prediction",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fallline.types.diagnosis import FAMILIES, SEVERITIES, Diagnosis, Family, Finding, Severity
 from fallline.types.evaluation import Difference, Evaluation
 from fallline.types.experiment import Comparison, Decision, Experiment
+from fallline.types.final import FinalModel
 from fallline.types.gradients import GradientCheck, TensorCheck
 from fallline.types.improvement import EventKind, ImproveEvent, Improvement, LedgerEntry
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
@@ -68,6 +69,7 @@ __all__ = [
     "EventKind",
     "Experiment",
     "Family",
+    "FinalModel",
     "Finding",
     "GradientCheck",
     "HeldOut",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fallline.types.diagnosis import Diagnosis
+from fallline.types.final import FinalModel
 from fallline.types.problem import Summary
 from fallline.types.recipe import Recipe
 from fallline.types.trace import Trace
@@ -142,6 +143,7 @@ class Run:
             ``source``, ``fingerprint``, ``seconds``, ``members`` (per-member outcome, best epoch, best val_loss),
             ``stopped_epoch``, ``best_epoch``, ``loss``, ``metrics``, ``temperature``, ``parameters``.
         environment: versions, machine, seed, time: plain JSON-able.
+        final: the model loaded again from its file, and which columns it relies on; None: that was not looked at.
     """
 
     model: Any
@@ -155,6 +157,7 @@ class Run:
     preparation: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    final: FinalModel | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.model, Deferred):
