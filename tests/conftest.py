@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,9 @@ os.environ["KERAS_HOME"] = str(Path(_SCRATCH, "keras"))
 os.environ["FALLLINE_CACHE"] = str(Path(_SCRATCH, "cache"))
 os.environ["MPLCONFIGDIR"] = str(Path(_SCRATCH, "matplotlib"))
 os.environ["JAX_PLATFORMS"] = "cpu"
+# A shell's background job ignores Ctrl-C, and so do its children; some tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _OWNER = "PYTEST_XDIST_WORKER" not in os.environ
 
 settings.register_profile(

@@ -79,7 +79,8 @@ class Observer:
         layers: L taps.
         outputs: (params, aux, x) -> for each layer (output, what its activation function is given), each None where it
             is not known; evaluation mode. None: no layer can be tapped.
-        parts: the watch batch is divided in so many for the gradient's noise; 1: it is not measured. The rows of the
+        gradient_rows: gradients are those of the first so many rows of the watch batch; 0: of all.
+        parts: these rows are divided in so many for the gradient's noise; 1: it is not measured. The rows of the
             batch must be independent otherwise.
         curvature: look at the curvature along the step, too (one Hessian-vector product).
         iterations: of the power method that finds the sharpness; 0: it is not looked for.
@@ -88,6 +89,7 @@ class Observer:
     task: Task
     layers: tuple[LayerTap, ...]
     outputs: Callable[[Tree, Tree, Tree], Sequence[tuple[Any, Any]]] | None = None
+    gradient_rows: int = 0
     parts: int = 1
     curvature: bool = False
     iterations: int = 0
@@ -96,6 +98,15 @@ class Observer:
     def width(self) -> int:
         """W: every layer's statistics, then the network's."""
         return len(LAYER_STATISTICS) * len(self.layers) + len(NETWORK_STATISTICS)
+
+    def parts_of(self, rows: Any) -> Any:
+        """Return (parts, rows of a part) rows that the gradients are of.
+
+        Args:
+            rows: (w,) the watch batch.
+        """
+        used = min(len(rows), self.gradient_rows or len(rows)) // self.parts * self.parts
+        return rows[:used].reshape(self.parts, -1)
 
     def gradient(
         self, numbers: Numbers, data: tuple[Tree, Tree, Any], state: MemberState, rows: Array
@@ -108,9 +119,8 @@ class Observer:
 
     def __call__(self, numbers: Numbers, data: tuple[Tree, Tree, Any], state: MemberState, rate: Array) -> jax.Array:
         """Return (W,) what is seen now; ``rate`` is the factor on the learning rate of the step that is thrown away."""
-        rows = state.inside.rows
+        parts = self.parts_of(state.inside.rows)
         if self.parts > 1:
-            parts = rows.reshape(self.parts, -1)
             start = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.params, jnp.zeros(())))
 
             def add(total: Tree, part: Array) -> tuple[Tree, None]:
@@ -119,7 +129,7 @@ class Observer:
             total, _ = jax.lax.scan(add, start, parts)
             found = jax.tree.map(lambda a: a / self.parts, total)
         else:
-            found = self.gradient(numbers, data, state, rows)
+            found = self.gradient(numbers, data, state, parts[0])
         return self.conclude(numbers, data, state, rate, found)
 
     def conclude(
@@ -132,8 +142,9 @@ class Observer:
     ) -> jax.Array:
         """Return (W,) what is seen, given the means of what `gradient` found over the parts of the watch batch."""
         loss, grads, small = found
-        x, y, own = _take(data, state.inside.rows)
-        batch = (x, y, _weight(own, state.inside.rows))
+        rows = self.parts_of(state.inside.rows).reshape(-1)
+        x, y, own = _take(data, rows)
+        batch = (x, y, _weight(own, rows))
         extra = {}
         if self.task.searches:
             extra = {"objective": _objective(self.task, self.task.loss, numbers, batch, state.aux, loss)}
@@ -141,10 +152,11 @@ class Observer:
         step = jax.tree.map(lambda a, b: a - b, moved, state.params)
         seen = [_of_weights(tap, state.params, grads, step) for tap in self.layers]
         if self.outputs is not None:
+            x, _, _ = _take(data, state.inside.rows)
             for values, tap, out in zip(seen, self.layers, self.outputs(*_used(self.task, state), x), strict=True):
                 values |= _of_outputs(tap, *out)
         network = _of_network(state, grads, step)
-        network["gradient_noise_scale"] = _noise_scale(small, _square(grads), state.inside.rows.shape[0], self.parts)
+        network["gradient_noise_scale"] = _noise_scale(small, _square(grads), rows.shape[0], self.parts)
 
         def cost(params: Tree) -> jax.Array:
             value: jax.Array = self.task.loss(params, state.aux, numbers, *batch)[0]

@@ -124,7 +124,7 @@ class Stepwise(Population):
     def _look(self, data: Tree, state: MemberState, numbers: Tree, schedule: Schedule, index: int) -> MemberState:
         """Look inside; the gradients of the watch batch's parts are programs of their own, not a loop."""
         assert self.observer is not None
-        parts = np.asarray(state.inside.rows).reshape(self.observer.parts, -1)
+        parts = self.observer.parts_of(np.asarray(state.inside.rows))
         found = [self._gradient(numbers, data, state, rows) for rows in parts]
         mean = jax.tree.map(lambda *values: sum(values) / len(values), *found) if len(found) > 1 else found[0]
         looked: MemberState = self._conclude(numbers, data, state, last_rate(schedule, state, index), mean)

@@ -59,7 +59,10 @@ def examine(
     first = finite(loss)[1][:1] if loss is not None else np.zeros(0)  # a gradient is as large as the loss it is of
     unit = max(1.0, abs(reference_loss or 0.0), abs(start_loss or 0.0), *np.abs(first).tolist())
     share = np.divide(gradient, weight * unit, out=np.zeros(len(gradient)), where=weight > 0)
-    infinite = ~np.isfinite(gradient) & (np.isfinite(weight) | (np.arange(len(weight)) == 0))
+    # NaN also stands where no gradient was looked at (behind the last epoch of a loop of one's own); a gradient that is
+    # truly NaN loses the run.
+    broken = np.isinf(gradient) | (np.isnan(gradient) & (lost_at is not None))
+    infinite = broken & (np.isfinite(weight) | (np.arange(len(weight)) == 0))
     grew = np.zeros(len(gradient), bool)
     if lost_at is not None and np.isfinite(gradient[0]) and gradient[0] > 0:
         grew = np.isfinite(gradient) & (gradient > GROWTH * gradient[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -75,8 +76,11 @@ def diagnose_training(
     kept = [np.asarray(v) for v in model.get_weights()] if model.built else None
     copy = _copy(model, x)
     try:
-        _compile(copy, model, x, before, loss, optimizer)
-        return _trained(copy, x, y, before, epochs, batch_size, validation_data, shuffle, seed)
+        with warnings.catch_warnings():
+            # Keras warns of a softmax over one unit, once and from inside a layer; the diagnosis says it in full.
+            warnings.filterwarnings("ignore", message=r"[\s\S]*softmax over axis")
+            _compile(copy, model, x, before, loss, optimizer)
+            return _trained(copy, x, y, before, epochs, batch_size, validation_data, shuffle, seed)
     finally:
         if copy is model and kept is not None:
             model.set_weights(kept)

@@ -28,8 +28,9 @@ Depth = Literal["", "usual", "all"]
 
 # Rows in the watch batch: a unit that answers to one example in fifty is still seen alive (0.98^256 = 0.6 %).
 MOST_ROWS = 256
-# Parts of the batch whose gradients give the noise scale.
-PARTS = 4
+# Rows whose gradients are watched, a usual batch's, and the parts of them that give the noise scale: a gradient costs
+# three times what the outputs of the same rows cost.
+GRADIENT_ROWS, PARTS = 128, 2
 # Members of a population that are watched, the first ones: they differ by chance alone, and looking at all of 16 would
 # cost eight times as much.
 MOST_MEMBERS = 2
@@ -140,6 +141,7 @@ def make_eyes(model: keras.Model, task: Task, depth: Depth, x: Tree) -> Eyes:
         task,
         tuple(_layer_tap(known[name], position) for name in order),
         outputs if called else None,
+        gradient_rows=GRADIENT_ROWS,
         parts=parts,
         curvature=everything,
         iterations=_ITERATIONS if everything else 0,
