@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist loadfile
 BENCH ?=
 
 .PHONY: demo test lint bench docs wheel clean

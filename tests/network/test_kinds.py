@@ -93,13 +93,13 @@ def test_images_train_lenet5_and_are_predicted(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     images = rng.normal(size=(60, 12, 12, 1)).astype(np.float32)
     labels = np.where(images[:, :6].mean(axis=(1, 2, 3)) > 0, "up", "down")
-    run = fl.train(small("network.kind=lenet5", "training.epochs=8"), images, labels, verbose=0)
+    run = fl.train(small("network.kind=lenet5", "training.epochs=8"), images, labels, verbose=0, watch=False)
     assert run.recipe is not None
     assert run.recipe.network.image == (12, 12, 1)
     assert run.trace.curve("loss")[-1] < run.trace.curve("loss")[0]
     np.testing.assert_array_equal(run.predict(images), run.predict(images.reshape(60, -1)))
     table = fl.train(small("network.kind=lenet5", "network.image=[12,12,1]", "training.epochs=1"),
-                     images.reshape(60, -1), labels, verbose=0)  # fmt: skip
+                     images.reshape(60, -1), labels, verbose=0, watch=False)  # fmt: skip
     assert table.outcome == "completed"
     run.save(tmp_path / "run")
     np.testing.assert_array_equal(fl.load(tmp_path / "run").predict(images), run.predict(images))
@@ -116,7 +116,7 @@ def test_images_train_lenet5_and_are_predicted(tmp_path: Path) -> None:
 )
 def test_what_is_no_image_is_refused(changes: list[str], x: np.ndarray, says: str) -> None:
     with pytest.raises((RecipeError, DataError, InputError), match=says):
-        fl.train(small("network.kind=lenet5", *changes), x, np.arange(30) % 2, verbose=0)
+        fl.train(small("network.kind=lenet5", *changes), x, np.arange(30) % 2, verbose=0, watch=False)
 
 
 def test_all_that_contradicts_a_kind_is_said_together() -> None:
@@ -147,7 +147,7 @@ def test_centres_are_those_of_kmeans_and_widths_the_distance_to_the_nearest_two(
 def test_more_centres_than_rows_are_refused() -> None:
     x = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.raises(RecipeError, match="more centres than the 24 training rows"):
-        fl.train(small("network.kind=rbf", "network.hidden=[40]"), x, x[:, 0], verbose=0)
+        fl.train(small("network.kind=rbf", "network.hidden=[40]"), x, x[:, 0], verbose=0, watch=False)
     with pytest.raises(InputError, match="different training rows"):
         centres_and_widths(np.repeat(x[:4], 5, axis=0), 5, 0)
 
@@ -156,7 +156,7 @@ def test_radial_units_learn_a_ring_that_no_line_parts() -> None:
     x = np.random.default_rng(0).normal(size=(300, 2))
     y = np.where(np.linalg.norm(x, axis=1) > 1.2, "out", "in")
     run = fl.train(small("network.kind=rbf", "network.hidden=[20]", "training.epochs=40", "learning_rate=0.02"), x, y,
-                   verbose=0)  # fmt: skip
+                   verbose=0, watch=False)  # fmt: skip
     assert (run.predict(x) == y).mean() > 0.9
 
 
@@ -179,11 +179,11 @@ def test_an_autoencoder_with_two_units_finds_the_plane_that_the_data_lie_in() ->
     x = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 5))
     changes = ("network.kind=autoencoder", "network.hidden=[2]", "activation=linear", "training.epochs=60",
                "learning_rate=0.02", "prepare.clip=0", "prepare.numeric=standard")  # fmt: skip
-    run = fl.train(small(*changes), x, verbose=0)
+    run = fl.train(small(*changes), x, verbose=0, watch=False)
     assert run.facts["kind"] == "multioutput"
     assert np.square(run.predict(x) - x).mean() < 0.05 * x.var()
     with pytest.raises(RecipeError, match="reproduces its inputs"):
-        fl.train(small(*changes), x, x[:, 0], verbose=0)
+        fl.train(small(*changes), x, x[:, 0], verbose=0, watch=False)
 
 
 def test_what_cannot_be_reproduced_is_refused() -> None:
@@ -194,7 +194,7 @@ def test_what_cannot_be_reproduced_is_refused() -> None:
 def test_a_plain_autoencoder_trains_as_any_keras_model() -> None:
     x = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
     model = fl.networks.autoencoder(6, hidden=(5, 2), input_noise=0.1)
-    run = fl.train(model, x, x, epochs=20, early_stopping=False, verbose=0)
+    run = fl.train(model, x, x, epochs=20, early_stopping=False, verbose=0, watch=False)
     assert run.trace.curve("loss")[-1] < run.trace.curve("loss")[0]
     code = keras.Model(model.input, model.get_layer("code").output)
     assert code(x).shape == (50, 2)

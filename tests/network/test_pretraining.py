@@ -133,7 +133,7 @@ def test_every_kind_trains_the_hidden_layers_of_a_table(kind: str) -> None:
             "dropout=0"]  # fmt: skip
     chosen = [f"pretraining.method={kind}", "pretraining.layer_epochs=3"]
     runs = [
-        fl.train(override(default(), [*base, *more]), x, np.where(x[:, 0] > 0, "a", "b"), verbose=0)
+        fl.train(override(default(), [*base, *more]), x, np.where(x[:, 0] > 0, "a", "b"), verbose=0, watch=False)
         for more in ([], chosen, chosen)
     ]
     weights = [[np.asarray(v.value) for v in run.model.weights] for run in runs]

@@ -142,7 +142,7 @@ MODELS = {
 def test_a_model_that_cannot_be_trained_so_is_refused(name: str) -> None:
     build, y, message = MODELS[name]
     with pytest.raises(InputError, match=re.escape(message)):
-        fl.train(build(), X, y, epochs=1, verbose=0)
+        fl.train(build(), X, y, epochs=1, verbose=0, watch=False)
 
 
 def test_another_backend_is_refused(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_another_backend_is_refused(model: keras.Model, monkeypatch: pytest.Monk
     with pytest.raises(
         BackendError, match=r"'torch' backend, but fallline trains with JAX\. Import fallline before keras"
     ):
-        fl.train(model, X, Y)
+        fl.train(model, X, Y, watch=False)
 
 
 TABLE: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {

@@ -124,7 +124,7 @@ def shared(*changes: str) -> fl.Recipe:
 def test_a_table_and_a_keras_model_train_by_it() -> None:
     x = np.linspace(-1, 1, 60, dtype=np.float32)[:, None]
     y = np.where(x[:, 0] > 0, 1.0, x[:, 0]).astype(np.float32)
-    tables = [fl.train(shared(*changes), x, y, verbose=0).predict(x[:3]) for changes in (ERRORS, [])]
+    tables = [fl.train(shared(*changes), x, y, verbose=0, watch=False).predict(x[:3]) for changes in (ERRORS, [])]
     assert np.isfinite(tables[0]).all()
     assert not np.array_equal(*tables)
     finals = []
@@ -132,7 +132,7 @@ def test_a_table_and_a_keras_model_train_by_it() -> None:
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
         model.compile(loss="mse", metrics=["mae"])
-        fl.train(model, x, y, recipe=made, early_stopping=False, verbose=0)
+        fl.train(model, x, y, recipe=made, early_stopping=False, verbose=0, watch=False)
         finals.append(model.get_weights()[0])
     assert not np.array_equal(*finals)
 
@@ -161,6 +161,6 @@ def test_contradictions() -> None:
     model.compile(loss=lambda y, out: keras.ops.mean((y - out) ** 2))
     x = np.ones((8, 1), np.float32)
     with pytest.raises(RecipeError, match="mean over rows"):
-        fl.train(model, x, x, recipe=shared(*ERRORS), verbose=0)
+        fl.train(model, x, x, recipe=shared(*ERRORS), verbose=0, watch=False)
     with pytest.raises(InputError, match="keeps the given order"):
         fl.train(keras.Sequential([keras.layers.Dense(1)]), x, x, recipe=shared(*ERRORS), shuffle=False, verbose=0)

@@ -72,7 +72,8 @@ def test_networks_of_a_recipe_differ_by_their_seeds_and_repeat_by_them() -> None
     assert len(np.unique(found[0].losses[:, 0])) == 3
     assert 1e-5 < found[0].suggestion < 1.0
     run = fl.train(
-        override(default("simple"), [f"learning_rate={found[0].suggestion}", "epochs=3"]), x, x[:, 0], verbose=0
+        override(default("simple"), [f"learning_rate={found[0].suggestion}", "epochs=3"]), x, x[:, 0], verbose=0,
+        watch=False,
     )
     assert run.outcome == "completed"
 

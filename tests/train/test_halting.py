@@ -57,13 +57,14 @@ def test_a_keras_model_and_a_table_stop_where_the_criterion_says(criterion: str)
     numbers = {"gl": {"alpha": 3.0}, "pq": {"alpha": 0.1, "strip": 3}, "up": {"strip": 3, "successive": 1}}[criterion]
     section = {"criterion": criterion, **numbers}
     known = {"alpha": 0.0, "strip": 5, "successive": 1} | numbers
-    table = fl.train(tiny(*(f"stopping.{k}={v}" for k, v in section.items())), x, y, verbose=0)
+    table = fl.train(tiny(*(f"stopping.{k}={v}" for k, v in section.items())), x, y, verbose=0, watch=False)
     model = keras.Sequential(
         [keras.Input((2,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(1, activation="sigmoid")]
     )
     model.compile(optimizer=keras.optimizers.Adam(0.03), loss="binary_crossentropy")
     own = fl.train(
-        model, x, y[:, None], validation_split=0.4, epochs=60, batch_size=8, early_stopping=section, verbose=0
+        model, x, y[:, None], validation_split=0.4, epochs=60, batch_size=8, early_stopping=section, verbose=0,
+        watch=False,
     )
     for run in (table, own):
         for member, facts in enumerate(run.facts["members"]):
@@ -76,7 +77,7 @@ def test_a_keras_model_and_a_table_stop_where_the_criterion_says(criterion: str)
 def test_each_member_has_a_rate_of_its_own() -> None:
     x, y = circles()
     changes = ["schedule=plateau", "reduce_factor=0.5", "reduce_patience=3", "reduce_min_delta=0", "criterion=none"]
-    run = fl.train(override(tiny(*changes), ["learning_rate=0.01"]), x, y, verbose=0)
+    run = fl.train(override(tiny(*changes), ["learning_rate=0.01"]), x, y, verbose=0, watch=False)
     for member in (0, 1):
         rates = run.trace.curve("learning_rate", member=member)
         lowest, wait, rate = np.inf, 0, 0.01
@@ -100,7 +101,8 @@ def test_the_rate_of_a_keras_model_falls_on_a_plateau() -> None:
     w = np.array([0.3, -0.4], np.float32)[:, None]
     model.set_weights([w, np.zeros(1, np.float32)])
     fl.train(
-        model, x, y[:, None].astype(np.float32), recipe=recipe, epochs=4, batch_size=60, early_stopping=False, verbose=0
+        model, x, y[:, None].astype(np.float32), recipe=recipe, epochs=4, batch_size=60, early_stopping=False,
+        verbose=0, watch=False,
     )
     kernel, bias = w.astype(np.float64), np.zeros(1)
     for rate in (0.5, 0.5, 0.25, 0.125):

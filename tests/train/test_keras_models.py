@@ -73,7 +73,7 @@ def test_frozen_layers_keep_their_weights() -> None:
     frozen = keras.layers.Dense(6, "relu", trainable=False)
     model = keras.Sequential([keras.Input((4,)), frozen, keras.layers.Dense(1)])
     before = [np.asarray(w.value) for w in frozen.weights]
-    fl.train(model, X, Y, epochs=1, early_stopping=False, verbose=0)
+    fl.train(model, X, Y, epochs=1, early_stopping=False, verbose=0, watch=False)
     assert all((a == np.asarray(b.value)).all() for a, b in zip(before, frozen.weights, strict=True))
 
 
@@ -102,7 +102,8 @@ def test_early_stopping_ends_where_keras_ends() -> None:
 
 
 def test_the_best_weights_are_restored() -> None:
-    run = fl.train(overfitting(), X, Y, epochs=30, validation_data=(X[30:], Y[30:]), early_stopping=2, verbose=0)
+    run = fl.train(overfitting(), X, Y, epochs=30, validation_data=(X[30:], Y[30:]), early_stopping=2,
+                   verbose=0, watch=False)  # fmt: skip
     best = run.facts["members"][0]["best_epoch"]
     assert best == int(run.history["val_loss"].idxmin())
     loss = float(np.mean((run.predict(X[30:])[:, 0] - Y[30:]) ** 2))
@@ -160,12 +161,12 @@ def test_the_loss_of_a_model_that_was_not_compiled(build: Any) -> None:
 
 def test_a_multilabel_accuracy_counts_labels() -> None:
     y = np.eye(3, dtype="int32")[INDEX]
-    run = fl.train(sequential(3, "sigmoid"), X, y, epochs=1, early_stopping=False, verbose=0)
+    run = fl.train(sequential(3, "sigmoid"), X, y, epochs=1, early_stopping=False, verbose=0, watch=False)
     assert run.history["accuracy"].iloc[0] == pytest.approx(((run.predict(X) > 0.5) == y).mean(), abs=1e-6)
 
 
 def test_a_subclassed_model_that_was_not_compiled_trains() -> None:
-    run = fl.train(Subclassed(3, "softmax"), X, INDEX, epochs=2, early_stopping=False, verbose=0)
+    run = fl.train(Subclassed(3, "softmax"), X, INDEX, epochs=2, early_stopping=False, verbose=0, watch=False)
     assert run.outcome == "completed"
     assert set(run.history) >= {"loss", "running_loss", "accuracy"}
 
@@ -213,6 +214,6 @@ def test_classes_beyond_the_output_are_a_finding(first: int, found: bool) -> Non
     # one_hot gives zeros for a class that is not there: the loss stays finite and falls, and only the rule notices.
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    run = fl.train(model, X, (Y > 0).astype(int) + first, epochs=2, verbose=0)
+    run = fl.train(model, X, (Y > 0).astype(int) + first, epochs=2, verbose=0, watch=False)
     assert ("output-loss-mismatch" in [f.symptom for f in run.diagnosis.findings]) is found
     assert run.facts["target_max"] == 1 + first

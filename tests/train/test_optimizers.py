@@ -50,7 +50,7 @@ def test_tables_that_differ_in_numbers_alone_share_a_program() -> None:
 
 def test_the_rate_that_is_shown_is_the_one_of_the_schedule() -> None:
     changes = ["optimizer.learning_rate=0.5", "schedule=step", "schedule_end=0.25", "schedule_drops=1", "epochs=4"]
-    run = fl.train(override(tiny(), changes), *circles(), verbose=0)
+    run = fl.train(override(tiny(), changes), *circles(), verbose=0, watch=False)
     assert run.history["learning_rate"].tolist() == [0.5, 0.5, 0.125, 0.125]
 
 
@@ -85,7 +85,7 @@ def test_a_keras_model_takes_the_recipes_optimizer_and_schedule(name: str) -> No
         [f"optimizer.name={name}", "learning_rate=0.1", "schedule=exponential", "schedule_end=0.1", "shuffle=false"],
     )
     model.compile(loss="mse")
-    fl.train(model, x, y, recipe=recipe, epochs=2, batch_size=32, early_stopping=False, verbose=0)
+    fl.train(model, x, y, recipe=recipe, epochs=2, batch_size=32, early_stopping=False, verbose=0, watch=False)
     slots: list[np.ndarray] = [np.zeros(1), np.zeros(1)]
     for k, rate in enumerate(rate_factors("exponential", np.arange(4), 4, numbers={"schedule_end": 0.1})):
         part = slice(32 * (k % 2), 32 * (k % 2) + 32)

@@ -74,7 +74,7 @@ def test_a_loss_that_is_not_finite_by_itself() -> None:
 
 
 def test_a_healthy_training_has_no_such_entry() -> None:
-    run = fl.train(network(), X, Y, epochs=1, early_stopping=False, verbose=0)
+    run = fl.train(network(), X, Y, epochs=1, early_stopping=False, verbose=0, watch=False)
     assert not {"bad_step", "bad_layer"} & set(run.facts["members"][0])
 
 
@@ -83,4 +83,4 @@ def test_data_that_are_not_finite_never_reach_the_training(value: float) -> None
     x = X.copy()
     x[7, 1] = value
     with pytest.raises(fl.errors.DataError, match=r"at index \(7, 1\)"):
-        fl.train(network(), x, Y)
+        fl.train(network(), x, Y, watch=False)

@@ -119,19 +119,19 @@ def test_contradictions_of_a_recipe_are_told_together() -> None:
 
 def test_a_part_of_the_rows_of_a_table_is_refused_with_what_else_is_wrong() -> None:
     with pytest.raises(RecipeError) as told:
-        fl.train(chosen("lm", "batch_size=8", "loss=cross_entropy"), X, Y[:, 0], verbose=0)
+        fl.train(chosen("lm", "batch_size=8", "loss=cross_entropy"), X, Y[:, 0], verbose=0, watch=False)
     assert len(told.value.mistakes) == 2
     assert "batch_size = 8 is a part of the 32 rows" in told.value.mistakes[1]
 
 
 def test_a_network_too_large_for_a_matrix_is_refused_with_its_size() -> None:
     with pytest.raises(InputError, match=r'parameters, and lm keeps a matrix.*"lbfgs" or "cg"'):
-        fl.train(chosen("lm"), X, Y[:, 0], verbose=0)
+        fl.train(chosen("lm"), X, Y[:, 0], verbose=0, watch=False)
 
 
 def test_a_table_is_learned_by_an_ensemble_and_its_cost_is_told() -> None:
     recipe = chosen("lm", "network.hidden=[3]", "embedding=none", "activation=tanh", "ensemble.members=3", "epochs=12")
-    run = fl.train(recipe, X, Y[:, 0], verbose=0)
+    run = fl.train(recipe, X, Y[:, 0], verbose=0, watch=False)
     assert run.recipe.training.batch_size == 32
     assert run.recipe.network.dropout == 0.0
     assert run.recipe.optimizer.schedule == "constant"
@@ -143,5 +143,5 @@ def test_a_table_is_learned_by_an_ensemble_and_its_cost_is_told() -> None:
 
 
 def test_first_order_optimizers_take_a_gradient_a_step() -> None:
-    run = fl.train(linear(), X, Y, epochs=3, batch_size=16, early_stopping=False, verbose=0)
+    run = fl.train(linear(), X, Y, epochs=3, batch_size=16, early_stopping=False, verbose=0, watch=False)
     assert run.facts["evaluations"] == {"losses": 0, "gradients": 9, "products": 0}

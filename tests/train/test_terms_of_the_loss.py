@@ -62,7 +62,7 @@ def test_labels_are_learned_by_hinge_and_by_bounded_outputs(changes: list[str]) 
     x = np.random.default_rng(0).normal(size=(200, 3))
     y = np.select([x[:, 0] > 0.5, x[:, 1] > 0.5], ["a", "b"], "c")
     base = ["split.folds=1", "ensemble.members=1", "network.hidden=[16]", "training.epochs=40", "learning_rate=0.02"]
-    run = fl.train(override(default(), base + changes), x, y, verbose=0)
+    run = fl.train(override(default(), base + changes), x, y, verbose=0, watch=False)
     p = run.predict_proba(x)
     np.testing.assert_allclose(p.sum(axis=1), 1.0, atol=1e-6)
     assert (run.predict(x) == y).mean() > 0.7  # guessing: 0.5
@@ -71,7 +71,7 @@ def test_labels_are_learned_by_hinge_and_by_bounded_outputs(changes: list[str]) 
 def test_what_a_loss_or_an_output_does_not_fit_is_said() -> None:
     x = np.random.default_rng(0).normal(size=(40, 2))
     with pytest.raises(RecipeError, match="compares classes"):
-        fl.train(override(default(), ["training.loss=hinge"]), x, x[:, 0], verbose=0)
+        fl.train(override(default(), ["training.loss=hinge"]), x, x[:, 0], verbose=0, watch=False)
     with pytest.raises(RecipeError, match="bounded, for labels"):
         fl.train(override(default(), ["training.loss=mse", "network.output=sigmoid"]), x, x[:, 0], verbose=0)
     with pytest.raises(RecipeError) as caught:
@@ -174,7 +174,7 @@ def test_noise_is_there_in_training_only(entry: str) -> None:
 def test_keeping_the_best_network_keeps_the_one_of_the_lowest_validation_loss() -> None:
     x = np.random.default_rng(0).normal(size=(120, 3))
     base = ["ensemble.members=3", "network.hidden=[6]", "training.epochs=6", "ensemble.keep=best"]
-    run = fl.train(override(default(), base), x, x[:, 0] * x[:, 1], verbose=0)
+    run = fl.train(override(default(), base), x, x[:, 0] * x[:, 1], verbose=0, watch=False)
     losses = [m["best_val_loss"] for m in run.facts["members"]]
     spread = run.facts["seed_spread"]
     assert run.facts["members_used"] == 1
@@ -182,7 +182,7 @@ def test_keeping_the_best_network_keeps_the_one_of_the_lowest_validation_loss() 
     assert spread["min"] == min(losses)
     assert spread["sd"] == pytest.approx(np.std(losses, ddof=1))
     alone = fl.train(override(default(), [*base[1:-1], "ensemble.members=3", "split.folds=1"]), x, x[:, 0] * x[:, 1],
-                     verbose=0)  # fmt: skip
+                     verbose=0, watch=False)  # fmt: skip
     assert run.model.count_params() < alone.model.count_params()
     with pytest.raises(RecipeError) as caught:
         override(default(), ["ensemble.keep=best", "ensemble.members=1", "split.folds=4"])
@@ -195,7 +195,7 @@ def test_linear_regression_by_gradient_descent_is_least_squares() -> None:
     y = np.array([1.7, 1.85, 1.79, 1.95, 2.1, 2.0, 2.7])
     model = fl.networks.mlp(1, 1, hidden=())
     model.compile(optimizer=keras.optimizers.SGD(0.02, momentum=0.9), loss="mse")
-    run = fl.train(model, x[:, None], y, epochs=1500, batch_size=7, early_stopping=False, verbose=0)
+    run = fl.train(model, x[:, None], y, epochs=1500, batch_size=7, early_stopping=False, verbose=0, watch=False)
     kernel, bias = model.get_layer("output").get_weights()
     assert float(kernel[0, 0]) == pytest.approx(0.33559, abs=2e-4)
     assert float(bias[0]) == pytest.approx(0.80472, abs=6e-4)

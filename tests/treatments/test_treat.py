@@ -54,7 +54,7 @@ def test_the_output_is_made_to_fit_the_targets():
     given = model(layers.Dense(8, "relu"), layers.Dense(1, "softmax"))
     fixed = fl.treat(given, "fix-output", X, Y).build()
     assert fixed.layers[-1].activation.__name__ == "sigmoid"
-    run = fl.train(fixed, X, Y, epochs=30, verbose=0)
+    run = fl.train(fixed, X, Y, epochs=30, verbose=0, watch=False)
     assert run.trace.curve("loss")[-1] < run.trace.curve("loss")[0]
     activation_apart = model(layers.Dense(8, "relu"), layers.Dense(1), layers.Activation("softmax"))
     assert kinds(fl.treat(activation_apart, "fix-output", X, Y)) == ["InputLayer", "Dense", "Dense"]
@@ -116,7 +116,7 @@ def test_an_open_entry_asks_for_the_data_or_a_number():
 
 
 def test_a_run_of_a_table_gives_its_recipe():
-    run = fl.train("simple", X, Y.astype(int), epochs=2, verbose=0)
+    run = fl.train("simple", X, Y.astype(int), epochs=2, verbose=0, watch=False)
     assert fl.treat(run, "larger-batch").training.batch_size == 4 * run.recipe.training.batch_size
 
 

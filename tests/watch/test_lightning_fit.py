@@ -78,7 +78,7 @@ def test_a_fit_is_watched_and_nothing_changes(tmp_path: Path) -> None:
     assert np.all(np.diff(held) < 0)
     assert watch.run.outcome == "completed"
     assert fl.diagnose(watch) == watch.diagnose()
-    assert "exploding-gradients" not in [finding.symptom for finding in watch.diagnose()]  # of the last look there is none
+    assert "exploding-gradients" not in [finding.symptom for finding in watch.diagnose()]
 
 
 def test_mistakes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
