@@ -85,7 +85,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "weights": ({"sample_weight": -np.ones(N)}, "sample_weight of shape (40,) is not allowed"),
     "weights as a dict": ({"sample_weight": {"a": np.ones(N)}}, "sample_weight"),
-    "class weights by name": ({"class_weight": "balanced"}, "class_weight = 'balanced' is not allowed"),
+    "class weights by name": ({"class_weight": "balance"}, "class_weight = 'balance' is not allowed"),
     "class weights": ({"class_weight": {"cat": 2.0}}, "class_weight has the entry 'cat'"),
     "stopping": ({"early_stopping": "soon", "validation_split": 0.5}, 'stopping.criterion = "soon" is not allowed'),
     "stopping by 2.5": ({"early_stopping": 2.5, "validation_split": 0.5}, "early_stopping = 2.5 is not allowed"),
@@ -101,9 +101,13 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"recipe": override(Recipe(), ["activity_l1=0.1"])},
         "activity_regularizer",
     ),
-    "l2 of a recipe": (
-        {"recipe": override(Recipe(), ["optimizer.l2=0.1"])},
-        "kernel_regularizer",
+    "factors of a recipe": (
+        {"recipe": override(Recipe(), ["penalty_factors=[1, 0, 1, 1]"])},
+        "have kernels",
+    ),
+    "weights of classes twice": (
+        {"recipe": override(Recipe(), ["class_weight=balanced"]), "class_weight": {0: 2.0}},
+        "Both class_weight and training.class_weight",
     ),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fallline.types import NetworkRecipe, PretrainingRecipe, Recipe
 
-__all__ = ["network_contradictions"]
+__all__ = ["factor_contradictions", "network_contradictions"]
 
 # Two 5 x 5 convolutions with pooling leave one pixel of so many (`fallline.network.lenet5`).
 _SMALLEST_IMAGE = 12
@@ -84,7 +84,7 @@ def _kind(recipe: Recipe) -> Iterator[str]:
         )
     if kind == "autoencoder" and network.hidden == ():
         yield "network.hidden = [] leaves an autoencoder no layer for its code. Use e.g. network.hidden = [64, 8]."
-    yield from _groups_and_factors(recipe)
+    yield from _groups(recipe)
 
 
 # The numbers that only one kind of pre-training reads.
@@ -117,8 +117,8 @@ def _pretraining(recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _groups_and_factors(recipe: Recipe) -> Iterator[str]:
-    network, factors = recipe.network, recipe.optimizer.penalty_factors
+def _groups(recipe: Recipe) -> Iterator[str]:
+    network = recipe.network
     usual = {"mlp": (128, 256), "lenet5": (120, 84)}  # what "auto" may become
     units = usual.get(network.kind, ()) if network.hidden == "auto" else network.hidden
     filters = (6, 16) if network.kind == "lenet5" else ()
@@ -136,6 +136,15 @@ def _groups_and_factors(recipe: Recipe) -> Iterator[str]:
             f'network.groups = {network.groups} belongs to normalization = "group", but network.normalization = '
             f'"{network.normalization}". Use "group", or groups = {NetworkRecipe.groups}.'
         )
+
+
+def factor_contradictions(recipe: Recipe) -> Iterator[str]:
+    """Yield what is wrong with the factors on penalties of fallline's own network; a person's own model has others.
+
+    Args:
+        recipe: checked.
+    """
+    network, factors = recipe.network, recipe.optimizer.penalty_factors
     if not factors:
         return
     if network.hidden == "auto":
@@ -144,8 +153,9 @@ def _groups_and_factors(recipe: Recipe) -> Iterator[str]:
             "network.hidden, or penalty_factors = []."
         )
         return
-    mirrored = len(units) - 1 if network.kind == "autoencoder" else 0
-    wanted = (0 if network.kind == "rbf" else len(filters) + len(units) + mirrored) + 1
+    filters = 2 if network.kind == "lenet5" else 0
+    mirrored = len(network.hidden) - 1 if network.kind == "autoencoder" else 0
+    wanted = (0 if network.kind == "rbf" else filters + len(network.hidden) + mirrored) + 1
     if len(factors) != wanted:
         yield (
             f"optimizer.penalty_factors has {len(factors)} numbers, but the network has {wanted} layers with kernels "

@@ -9,6 +9,7 @@ from typing import Any
 
 from fallline.errors import RecipeError
 from fallline.recipe.checks import USUAL_DAMPING
+from fallline.recipe.network_checks import factor_contradictions
 from fallline.types import (
     FULL_BATCH,
     GRADIENT_FREE,
@@ -60,6 +61,7 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     """
     mistakes = [
         *_contradictions(recipe, kind),
+        *factor_contradictions(recipe),
         *_partial_batch(recipe, n_rows),
         *_unfit(recipe, kind, n_rows, n_features, n_outputs),
     ]

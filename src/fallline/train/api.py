@@ -33,7 +33,7 @@ def train(
     validation_split: float = 0.0,
     epochs: int | None = None,
     batch_size: int | Literal["all"] | None = None,
-    class_weight: Mapping[Any, float] | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
     sample_weight: Any = None,
     shuffle: bool = True,
     verbose: int | str = "auto",
@@ -59,7 +59,7 @@ def train(
         validation_split: for a Keras model: the share of the last rows that validate.
         epochs: most epochs; default 100 for a Keras model.
         batch_size: rows per step, or "all"; default 32 for a Keras model.
-        class_weight: class index -> weight (Keras model); a recipe has ``training.class_weight``.
+        class_weight: class index -> weight, or "balanced" (Keras model); a recipe has ``training.class_weight``.
         sample_weight: (n,) weights of the rows.
         shuffle: new order of the rows in each epoch.
         verbose: 0 silent; 1 a line now and then; "auto": 1 on a terminal.
@@ -68,7 +68,9 @@ def train(
             validation rows; False: run all epochs and keep the last weights, as Keras' ``fit`` does; a patience; one
             of Prechelt's criteria, ``"gl"``, ``"pq"`` or ``"up"``; entries of a recipe's stopping section as a dict,
             ``{"criterion": "gl", "alpha": 3.0}``; a Keras EarlyStopping.
-        recipe: for a Keras model: optimizer, schedule, epochs, batch and stopping from this recipe; None: what the
+        recipe: for a Keras model: from this recipe optimizer, schedule, l1, l2 and their factors, label smoothing,
+            class weights, epochs, batches, their order and growth, and stopping (what it says beyond its preset of
+            networks, preparation, splits and ensembles is an error that says how the model is told); None: what the
             model was compiled with, or Adam at 0.001 and the loss that fits the output layer.
         on_progress: called with a `Progress` between chunks of epochs; returning True ends the training there.
         watch: look inside the layers while they train (weights, gradients, steps, outputs), into ``.trace.inside``;
@@ -136,7 +138,7 @@ def train(
             class_weight=class_weight,
             sample_weight=sample_weight,
             shuffle=shuffle,
-            seed=seed or 0,
+            seed=_seed(seed, recipe),
             early_stopping=early_stopping,
             recipe=recipe,
             on_progress=progress,
@@ -153,6 +155,12 @@ def train(
         return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress, watch=watch)
     problem = make_recipe_problem(x, y, target, kind, sample_weight)
     return train_problem(problem, chosen, on_progress=progress, watch=watch)
+
+
+def _seed(given: int | None, recipe: Recipe | None) -> int:
+    if given is not None:
+        return given
+    return recipe.seed if isinstance(recipe, Recipe) else 0
 
 
 def _images(recipe: Recipe, x: Any) -> tuple[Recipe, Any]:
@@ -199,7 +207,7 @@ def train_many(
     validation_split: float = 0.0,
     epochs: int | None = None,
     batch_size: int | None = None,
-    class_weight: Mapping[Any, float] | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
     sample_weight: Any = None,
     shuffle: bool = True,
     early_stopping: Any = True,

@@ -75,15 +75,18 @@ def rows_of(tree: Tree, what: str) -> int:
     return int(lengths.pop())
 
 
-def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
+def class_weights(y: Tree, weights: Mapping[Any, float] | str) -> np.ndarray:
     """Turn Keras' ``class_weight`` into one weight per row; classes that are not named weigh 1.
+
+    "balanced": n / (classes x rows of the class), scikit-learn's formula.
 
     Raises:
         InputError: targets are no class indices or one-hot rows.
     """
-    if not isinstance(weights, Mapping):
+    if not isinstance(weights, Mapping) and weights != "balanced":
         raise InputError(
-            f"class_weight = {weights!r} is not allowed: it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}."
+            f"class_weight = {weights!r} is not allowed: it takes class index -> weight, e.g. {{0: 1.0, 1: 5.0}}, or "
+            '"balanced".'
         )
     y = np.asarray(y) if not isinstance(y, (dict, list)) else None
     if y is None or y.ndim > 2:
@@ -93,6 +96,9 @@ def class_weights(y: Tree, weights: Mapping[Any, float]) -> np.ndarray:
         )
     index = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(int)
     out = np.ones(len(index), np.float32)
+    if not isinstance(weights, Mapping):
+        classes, counts = np.unique(index, return_counts=True)
+        weights = dict(zip(classes.tolist(), (len(index) / (len(classes) * counts)).tolist(), strict=True))
     for key, weight in weights.items():
         try:
             out[index == int(key)] = float(weight)

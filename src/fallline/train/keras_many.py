@@ -22,6 +22,7 @@ from fallline.train.keras_runs import assign, run_of
 from fallline.train.keras_settings import (
     Settings,
     build,
+    class_weight_of,
     compiled,
     eval_batch,
     population_of,
@@ -39,6 +40,7 @@ from fallline.train.keras_support import (
     require_supported,
 )
 from fallline.train.keras_task import KerasTask, keras_task, seeded
+from fallline.train.keras_terms import Terms, terms_of
 from fallline.train.loop import Fitted, OnProgress, fit_population
 from fallline.train.many import in_waves, state_bytes
 from fallline.train.orders import Member, Plan, bucket
@@ -62,6 +64,7 @@ class _Job:
     settings: Settings
     optimizer: Any
     numbers: dict[str, float]
+    terms: Terms | None
     seed: int
     drawn: bool  # the weights are drawn anew by the seed; else the model's own are the start
     fold: int | None
@@ -76,7 +79,7 @@ class _Job:
         reacts = o is not None and o.schedule in REDUCING
         static = o and (o.name, o.nesterov, o.clip_norm > 0, reacts, o.rate_by_fan_in, o.average_from < 1.0)
         shapes = (len(self.rows[0]) if coupled or exact else 0, len(self.rows[1]) if exact else 0)
-        return static, self.settings.stopping, self.settings.batch_size, shapes
+        return static, self.terms, self.settings.stopping, self.settings.batch_size, shapes
 
 
 def train_many_keras(
@@ -107,6 +110,7 @@ def train_many_keras(
     n = rows_of((x, y), "x and y")
     weight = row_weights(sample_weight, n, "sample_weight")
     (x, y, weight), validation, weighted = validation_of((x, y, weight), validation_data, validation_split)
+    class_weight = class_weight_of(class_weight, given, apart=folds is not None)
     if class_weight is not None:
         weight = weight * class_weights(y, class_weight)
     weighted = weighted or sample_weight is not None or class_weight is not None
@@ -123,6 +127,8 @@ def train_many_keras(
     for index, one in enumerate(given):
         recipe = recipes.check(one) if one is not None else None
         optimizer, numbers = recipe_optimizer(recipe, model)
+        terms, more = terms_of(recipe, model) if recipe is not None else (None, {})
+        numbers |= more
         for seed in [0] if seeds is None else seeds:
             for fold, rows in enumerate(folds):
                 many = len(rows[0])
@@ -132,7 +138,7 @@ def train_many_keras(
                 own = _full_batch(model, recipe, own, batch_size, many)
                 place = None if len(folds) == 1 else fold
                 jobs.append(
-                    _Job(recipe, index, own, optimizer, numbers | _averaged(recipe, own, many), int(seed),
+                    _Job(recipe, index, own, optimizer, numbers | _averaged(recipe, own, many), terms, int(seed),
                          seeds is not None, place, rows)
                 )  # fmt: skip
 
@@ -146,8 +152,9 @@ def train_many_keras(
         chosen = [jobs[i] for i in places]
         first = chosen[0]
         task = keras_task(
-            model, optimizer=first.optimizer, numbers=first.numbers, seed=0, sample=sample, weighted=weighted
-        )
+            model, optimizer=first.optimizer, numbers=first.numbers, seed=0, sample=sample, weighted=weighted,
+            terms=first.terms,
+        )  # fmt: skip
         for place, run in _train_group(model, task, chosen, starts, data, validated, memory, on_progress):
             runs[places[place]] = run if scored else run.with_(scores=(), held_out=None)
     return [runs[i] for i in range(len(jobs))]

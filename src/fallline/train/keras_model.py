@@ -20,6 +20,7 @@ from fallline.train.inside import begin_watching, depth_of, make_eyes, with_insi
 from fallline.train.keras_runs import assign, checked_before, run_of, target_range
 from fallline.train.keras_settings import (
     build,
+    class_weight_of,
     compiled,
     eval_batch,
     population_of,
@@ -31,6 +32,7 @@ from fallline.train.keras_settings import (
 )
 from fallline.train.keras_support import require_full_batch, require_jax, require_supported
 from fallline.train.keras_task import keras_task
+from fallline.train.keras_terms import terms_of
 from fallline.train.loop import OnProgress, fit_population
 from fallline.train.orders import Member
 from fallline.train.postmortem import post_mortem, with_causes
@@ -51,7 +53,7 @@ def train_keras(
     validation_split: float = 0.0,
     epochs: int | None = None,
     batch_size: int | Literal["all"] | None = None,
-    class_weight: Mapping[Any, float] | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
     sample_weight: Any = None,
     shuffle: bool = True,
     seed: int = 0,
@@ -73,6 +75,7 @@ def train_keras(
     n = rows_of((x, y), "x and y")
     weight = row_weights(sample_weight, n, "sample_weight")
     (x, y, weight), validation, weighted = validation_of((x, y, weight), validation_data, validation_split)
+    class_weight = class_weight_of(class_weight, [recipe])
     if class_weight is not None:  # as under Keras' fit, the validation rows keep their own weights
         weight = weight * class_weights(y, class_weight)
     weighted = weighted or sample_weight is not None or class_weight is not None
@@ -87,11 +90,16 @@ def train_keras(
         settings = replace(settings, batch_size=n)
     checked = checked_before(model, x, y, settings, validation, weighted=weighted, own=recipe is None)
     optimizer, numbers = recipe_optimizer(recipe, model)
+    terms = None
     if recipe is not None:
+        terms, more = terms_of(recipe, model)
+        numbers |= more
         planned = replace(recipe.training, epochs=settings.epochs, batch_size=settings.batch_size)
         numbers |= average_after(replace(recipe, training=planned), n)
     sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
-    task = keras_task(model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted)
+    task = keras_task(
+        model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted, terms=terms
+    )
     data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
     member = Member(seed, np.arange(n), np.arange(n, len(data[2])), numbers)
     plan = settings.plan(eval_batch(model, settings.batch_size, n))

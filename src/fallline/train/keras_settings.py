@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopp
 from fallline.train.arrays import as_arrays, rows_of, split_tail
 from fallline.train.halting import make_stopping, stopping_section, with_schedule
 from fallline.train.keras_support import convolves, require_row_losses, rowwise_loss
+from fallline.train.keras_terms import penalty_shares, require_acting
 from fallline.train.orders import Emphasis, Plan, emphasis_of
 from fallline.train.prepared import REDUCING_NUMBERS
 from fallline.types import REDUCING, OptimizerRecipe, Recipe
@@ -25,6 +26,7 @@ from fallline.types import REDUCING, OptimizerRecipe, Recipe
 __all__ = [
     "Settings",
     "build",
+    "class_weight_of",
     "compiled",
     "eval_batch",
     "guess_loss",
@@ -210,6 +212,31 @@ def row_weights(given: Any, n: int, name: str) -> np.ndarray:
     return np.asarray(weight, np.float32)
 
 
+def class_weight_of(given: Any, chosen: Sequence[Recipe | None], *, apart: bool = False) -> Any:
+    """Return the class weights of trainings, the keyword's or the recipes' "balanced".
+
+    Args:
+        given: the keyword.
+        chosen: the recipes.
+        apart: the trainings have rows of their own.
+
+    Raises:
+        InputError: both are given, the recipes differ, or "balanced" would mean something else for each fold.
+    """
+    asked = {recipe.training.class_weight for recipe in chosen if recipe is not None} or {"none"}
+    if given is not None and asked != {"none"}:
+        raise InputError('Both class_weight and training.class_weight = "balanced" are given. Use one of them.')
+    if len(asked) > 1:
+        raise InputError("The recipes differ in training.class_weight: train them one after another.")
+    found = given if asked == {"none"} else "balanced"
+    if apart and isinstance(found, str):
+        raise InputError(
+            f'class_weight = "{found}" goes by the training rows, which differ from fold to fold. '
+            "Give weights, e.g. {0: 1.0, 1: 5.0}."
+        )
+    return found
+
+
 def validation_of(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None, bool]:
     """Return (training data, validation data or None, whether the latter has weights of its own)."""
     if given is not None:
@@ -273,27 +300,20 @@ def recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) ->
     """The recipe's optimizer for a foreign model; None when there is no recipe, so that the model's own is used."""
     if recipe is None:
         return None, {}
+    require_acting(recipe)
     if model is not None:
         require_row_losses(model, recipe)
     o = recipe.optimizer
     name = "adamw" if o.name == "auto" else o.name
-    if o.l1 or o.l2:
-        raise InputError(
-            "optimizer.l1 and l2 act on fallline's own networks; "
-            "give your Keras layers a kernel_regularizer, or use weight_decay with adamw."
-        )
-    if o.activity_l1 or o.activity_l2 or o.penalty_factors:
-        raise InputError(
-            "optimizer.activity_l1, activity_l2 and penalty_factors act on fallline's own networks; "
-            "give your Keras layers an activity_regularizer, or a kernel_regularizer each."
-        )
     factors = None
     if o.rate_by_fan_in and model is not None:
         variables = model.trainable_variables
         factors = fan_in_factors([v.path for v in variables], [tuple(v.shape) for v in variables])
+    decayed = penalty_shares(model, o.penalty_factors) if o.penalty_factors and model is not None else None
     made = make_optimizer(
-        name, nesterov=o.nesterov, clip=o.clip_norm > 0, factors=factors, averaged=o.average_from < 1.0
-    )
+        name, nesterov=o.nesterov, clip=o.clip_norm > 0, factors=factors, decayed=decayed,
+        averaged=o.average_from < 1.0,
+    )  # fmt: skip
     usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, "damping": USUAL_DAMPING}
     usual |= own_numbers(name)
     values = {key: getattr(o, key) for key in made.numbers if key != "average_after"}

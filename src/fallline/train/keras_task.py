@@ -20,6 +20,7 @@ from fallline.optimize import Optimizer
 from fallline.train.beginning import begin_optimizer
 from fallline.train.keras_steps import as_evaluated, as_trained
 from fallline.train.keras_support import convolves, couples_rows, normalises, pads_evaluation
+from fallline.train.keras_terms import Terms
 
 __all__ = ["KerasTask", "keras_task", "seeded"]
 
@@ -65,6 +66,7 @@ def keras_task(
     seed: int,
     sample: tuple[Tree, Tree],
     weighted: bool,
+    terms: Terms | None = None,
 ) -> KerasTask:
     """Build the task of a compiled Keras model.
 
@@ -75,6 +77,7 @@ def keras_task(
         seed: of dropout and noise.
         sample: one small batch (x, y), to create the metrics' states and learn their names.
         weighted: whether examples carry weights.
+        terms: what a recipe adds to the training loss.
     """
     model.optimizer.build(model.trainable_variables)
     own = [np.asarray(v.value) for v in model.optimizer.variables]
@@ -96,8 +99,11 @@ def keras_task(
     def loss(
         params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array | None = None
     ) -> tuple[jax.Array, Tree]:
+        aims = terms.targets(y, numbers) if terms else y
         with as_trained(model, valid):
-            value, (_, _, aux, _) = forward(params, aux, metrics, x, y, weight if passed else None, True)
+            value, (_, out, aux, _) = forward(params, aux, metrics, x, aims, weight if passed else None, True)
+        if terms:
+            value = value + terms.beyond(out, y, weight, numbers) + terms.penalty(params, numbers)
         return value, aux
 
     def parted(params: Tree, aux: Tree, x: Tree) -> tuple[Tree, Tree]:
@@ -108,11 +114,13 @@ def keras_task(
     def cost(out: Tree, numbers: Tree, y: Tree, weight: jax.Array) -> jax.Array:
         # A loss per output has metrics of its own, whose states stay in here.
         with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, metrics, strict=True))):
-            found: jax.Array = model._compile_loss(y, out, weight if passed else None)
-        return found
+            aims = terms.targets(y, numbers) if terms else y
+            found: jax.Array = model._compile_loss(aims, out, weight if passed else None)
+        return found + terms.beyond(out, y, weight, numbers) if terms else found
 
     def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
-        return sum((model._aggregate_additional_loss(one) for one in parted(params, aux, x)[1]), jnp.zeros(()))
+        own = sum((model._aggregate_additional_loss(one) for one in parted(params, aux, x)[1]), jnp.zeros(()))
+        return own + terms.penalty(params, numbers) if terms else own
 
     def begin() -> Tree:
         return (jnp.zeros(2), [jnp.asarray(v) for v in metrics])
