@@ -63,8 +63,8 @@ def show(*, quick: bool = False) -> Exhibit:
     rows.insert(0, Row("slow criteria: lower test loss, %", gain, "about 4"))
     rows.insert(1, Row("slow criteria: times the epochs", measure((slowly / quickly).mean(axis=0)), "about 4"))
     remark = (
-        f"What the slow criteria gain {'is' if gain.low > 0 else 'is not'} beyond the spread of these tables. Intervals "
-        "over the tables; each table's figure is a mean over seeds and folds. Published: Prechelt (1998), on twelve "
+        f"What the slow criteria gain {'is' if gain.low > 0 else 'is not'} beyond the spread of these tables. "
+        "Intervals over the tables; each table's figure is a mean over seeds and folds. Published: Prechelt (1998), on twelve "
         "problems and 24 networks."
     )
     return Exhibit("When to stop early", tuple(rows), made, remark)
