@@ -22,8 +22,8 @@ from fallline.engine.member import (
     Numbers,
     Schedule,
     Task,
-    _objective,
-    _take,
+    objective_of,
+    take_rows,
     used_weights,
 )
 from fallline.engine.stopping import Pace
@@ -112,7 +112,7 @@ class Observer:
         self, numbers: Numbers, data: tuple[Tree, Tree, Any], state: MemberState, rows: Array
     ) -> tuple[jax.Array, Tree, jax.Array]:
         """Return the loss on some rows in training mode, its gradient, and the gradient's squared norm."""
-        x, y, own = _take(data, jnp.asarray(rows))
+        x, y, own = take_rows(data, jnp.asarray(rows))
         weight = _weight(own, rows)
         loss, grads = jax.value_and_grad(self.task.loss, has_aux=True)(state.params, state.aux, numbers, x, y, weight)
         return loss[0], grads, _square(grads)
@@ -143,16 +143,16 @@ class Observer:
         """Return (W,) what is seen, given the means of what `gradient` found over the parts of the watch batch."""
         loss, grads, small = found
         rows = self.parts_of(state.inside.rows).reshape(-1)
-        x, y, own = _take(data, rows)
+        x, y, own = take_rows(data, rows)
         batch = (x, y, _weight(own, rows))
         extra = {}
         if self.task.searches:
-            extra = {"objective": _objective(self.task, self.task.loss, numbers, batch, state.aux, loss)}
+            extra = {"objective": objective_of(self.task, self.task.loss, numbers, batch, state.aux, loss)}
         moved, _ = self.task.update(grads, state.optimizer, state.params, numbers, rate, **extra)
         step = jax.tree.map(lambda a, b: a - b, moved, state.params)
         seen = [_of_weights(tap, state.params, grads, step) for tap in self.layers]
         if self.outputs is not None:
-            x, _, _ = _take(data, state.inside.rows)
+            x, _, _ = take_rows(data, state.inside.rows)
             for values, tap, out in zip(seen, self.layers, self.outputs(*_used(self.task, state), x), strict=True):
                 values |= _of_outputs(tap, *out)
         network = _of_network(state, grads, step)

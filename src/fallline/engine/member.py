@@ -30,8 +30,10 @@ __all__ = [
     "end_epoch",
     "evaluate",
     "inspect_step",
+    "objective_of",
     "observe_batch",
     "start_state",
+    "take_rows",
     "train_epoch",
     "train_step",
     "used_weights",
@@ -150,7 +152,8 @@ def start_state(params: Tree, aux: Tree, optimizer: Tree, stopping: Stopping, in
     )
 
 
-def _take(data: Tree, rows: jax.Array) -> Tree:
+def take_rows(data: Tree, rows: jax.Array) -> Tree:
+    """Return these rows of every array of the data."""
     # Row numbers come from our own host code and are always in range: "clip" spares the check.
     return jax.tree.map(lambda a: jnp.take(a, rows, axis=0, mode="clip"), data)
 
@@ -187,14 +190,24 @@ def _move(
     weight = (valid if own is None else own * valid) * (size / count)
     cost = partial(task.loss, valid=valid) if task.masked else task.loss
     (loss, after), grads = jax.value_and_grad(cost, has_aux=True)(params, aux, numbers, x, y, weight)
-    extra = {"objective": _objective(task, cost, numbers, (x, y, weight), aux, loss)} if task.searches else {}
+    extra = {"objective": objective_of(task, cost, numbers, (x, y, weight), aux, loss)} if task.searches else {}
     params, optimizer = task.update(grads, optimizer, params, numbers, rate, **extra)
     return _Moved(params, after, optimizer, loss, grads)
 
 
-def _objective(
+def objective_of(
     task: Task, loss: Callable[..., Any], numbers: Numbers, batch: tuple[Tree, Tree, jax.Array], aux: Tree, value: Any
 ) -> Objective:
+    """Return a step's loss, taken apart so far as the task can be, for updates that look beyond its gradient.
+
+    Args:
+        task: what the member computes.
+        loss: its loss, as a step calls it.
+        numbers: its numbers.
+        batch: (x, y, weight) of the step.
+        aux: its non-trainable weights.
+        value: the loss at the member's parameters.
+    """
     x, y, weight = batch
     outputs, cost, penalty = task.outputs, task.cost, task.penalty
     whole = partial(Objective, value, lambda params: loss(params, aux, numbers, x, y, weight)[0])
@@ -217,7 +230,7 @@ def train_step(
     task: Task, numbers: Numbers, data: Data, carry: Tree, rows: jax.Array, count: jax.Array, rate: jax.Array
 ) -> tuple[Tree, jax.Array]:
     """Do one step on the first ``count`` of the rows (b,); return the new (params, aux, optimizer) and the loss."""
-    moved = _move(task, numbers, _take(data, rows), carry, count, rate)
+    moved = _move(task, numbers, take_rows(data, rows), carry, count, rate)
     return (moved.params, moved.aux, moved.optimizer), moved.loss
 
 
@@ -248,7 +261,7 @@ def inspect_step(
     def finite(tree: Tree) -> jax.Array:
         return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)])
 
-    batch = _take(data, rows)
+    batch = take_rows(data, rows)
     moved = _move(task, numbers, batch, carry, count, rate)
     seen = StepSeen(jnp.all(finite(batch)), jnp.isfinite(moved.loss), finite(moved.grads), finite(moved.params))
     return (moved.params, moved.aux, moved.optimizer), seen
@@ -307,7 +320,7 @@ def observe_batch(
     task: Task, numbers: Numbers, data: Data, carry: Tree, params: Tree, aux: Tree, rows: jax.Array, count: jax.Array
 ) -> Tree:
     """Add one batch, of whose rows (b,) the first ``count`` are real, to an evaluation's carry."""
-    x, y, own = _take(data, rows)
+    x, y, own = take_rows(data, rows)
     valid = _valid(rows.shape[0], count)
     weight = jnp.ones_like(valid) if own is None else own
     return task.observe(carry, params, aux, numbers, x, y, weight, valid)

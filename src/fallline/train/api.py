@@ -95,31 +95,11 @@ def train(
     ('completed', 5)
     """
     progress = on_progress or progress_printer(verbose)
+    lost = None
     if stop_when_lost:
         from fallline.train.lost import LostWatch
 
-        lost = LostWatch(progress)
-        return lost.ended(
-            train(
-                what,
-                x,
-                y,
-                target=target,
-                kind=kind,
-                validation_data=validation_data,
-                validation_split=validation_split,
-                epochs=epochs,
-                batch_size=batch_size,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                shuffle=shuffle,
-                seed=seed,
-                early_stopping=early_stopping,
-                recipe=recipe,
-                on_progress=lost,
-                watch=watch,
-            )
-        )
+        progress = lost = LostWatch(progress)
     if is_keras_model(what):
         if x is None or y is None:
             raise InputError("A Keras model is trained on x and y: fl.train(model, x, y).")
@@ -127,7 +107,7 @@ def train(
             raise InputError("target and kind belong to tables trained by a recipe; for a Keras model give x and y.")
         from fallline.train.keras_model import train_keras
 
-        return train_keras(
+        run = train_keras(
             what,
             x,
             y,
@@ -144,16 +124,25 @@ def train(
             on_progress=progress,
             watch=watch,
         )
-    chosen = _recipe(what, recipe, epochs, batch_size, shuffle, seed, early_stopping)
-    _only_for_keras(
-        validation_data=validation_data, validation_split=validation_split or None, class_weight=class_weight
-    )
+    else:
+        chosen = _recipe(what, recipe, epochs, batch_size, shuffle, seed, early_stopping)
+        _only_for_keras(
+            validation_data=validation_data, validation_split=validation_split or None, class_weight=class_weight
+        )
+        run = _by_recipe(chosen, x, y, target, kind, sample_weight, progress, watch)
+    return run if lost is None else lost.ended(run)
+
+
+def _by_recipe(
+    chosen: Recipe, x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any, progress: Any, watch: Any
+) -> Run:
     from fallline.train.table import train_problem
 
     chosen, x = _images(chosen, x)
     if chosen.network.kind == "autoencoder" and y is None and target is None and not isinstance(x, Problem):
-        return train_problem(_reconstruction(x, kind, sample_weight), chosen, on_progress=progress, watch=watch)
-    problem = make_recipe_problem(x, y, target, kind, sample_weight)
+        problem = _reconstruction(x, kind, sample_weight)
+    else:
+        problem = make_recipe_problem(x, y, target, kind, sample_weight)
     return train_problem(problem, chosen, on_progress=progress, watch=watch)
 
 

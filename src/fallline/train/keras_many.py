@@ -46,6 +46,7 @@ from fallline.train.many import in_waves, state_bytes
 from fallline.train.orders import Member, Plan, bucket
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import average_after
+from fallline.treatments import without_tensorflow
 from fallline.types import FULL_BATCH, REDUCING, Deferred, Recipe, Run, Score
 
 __all__ = ["train_many_keras"]
@@ -189,11 +190,12 @@ def _initial(model: keras.Model, seed: int, x: Tree) -> tuple[list[np.ndarray], 
 
 
 def _copy(model: keras.Model) -> keras.Model:
-    if type(model) is keras.Sequential or type(model).__name__ == "Functional":
-        fresh: keras.Model = keras.models.clone_model(model)
-        return fresh
     try:
-        return type(model).from_config(model.get_config())
+        with without_tensorflow():
+            if type(model) is keras.Sequential or type(model).__name__ == "Functional":
+                fresh: keras.Model = keras.models.clone_model(model)
+                return fresh
+            return type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"The model {model.name!r} ({type(model).__name__}) cannot be built anew from its config, which every "
