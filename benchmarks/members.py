@@ -94,8 +94,9 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             panel.axhline(peer, color=colour, linestyle=":", linewidth=1)
         panel.set(xscale="log", yscale="log", xlabel="members", title=f"batch {batch}")
         panel.set_xticks(MEMBERS, [str(m) for m in MEMBERS])
+        panel.minorticks_off()
     panels[0].set_ylabel("us per step and member")
-    panels[0].legend(frameon=False, title="dotted: one in PyTorch")
+    panels[1].legend(frameon=False, title="dotted: one in PyTorch", loc="lower right")
     figure.savefig(path, dpi=110)
 
 

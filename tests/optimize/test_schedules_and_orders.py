@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.errors import InputError
-from fallline.optimize import SCHEDULES, epoch_orders, rate_factors
+from fallline.optimize import SCHEDULES, OrderStream, epoch_orders, rate_factors
 from fallline.recipe.schema import entries
 from fallline.types import SCHEDULE_NUMBERS
 
@@ -129,6 +129,19 @@ def test_orders_are_permutations_that_depend_on_seed_and_epoch_alone(seed: int, 
     for i in range(epochs):
         again = epoch_orders(ROWS, seed=seed, first_epoch=first + i, epochs=1, shuffle=True)
         np.testing.assert_array_equal(again[0], found[i])
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(0, 70), st.integers(0, 5))
+def test_orders_drawn_in_parts_are_those_drawn_at_once(parts: list[int], first: int, again: int) -> None:
+    whole = epoch_orders(ROWS, seed=3, first_epoch=first, epochs=sum(parts), shuffle=True)
+    stream, done = OrderStream(), 0
+    for count in parts:
+        found = epoch_orders(ROWS, seed=3, first_epoch=first + done, epochs=count, shuffle=True, stream=stream)
+        np.testing.assert_array_equal(found, whole[done : done + count])
+        done += count
+    back = max(0, done - again)  # and where somebody goes back
+    found = epoch_orders(ROWS, seed=3, first_epoch=first + back, epochs=again + 1, shuffle=True, stream=stream)
+    np.testing.assert_array_equal(found[: done - back], whole[back:])
 
 
 def test_orders_differ_by_epoch_and_seed() -> None:

@@ -64,8 +64,8 @@ def show(*, quick: bool = False) -> Exhibit:
     rows.insert(1, Row("slow criteria: times the epochs", measure((slowly / quickly).mean(axis=0)), "about 4"))
     remark = (
         f"What the slow criteria gain {'is' if gain.low > 0 else 'is not'} beyond the spread of these tables. "
-        "Intervals over the tables; each table's figure is a mean over seeds and folds. Published: Prechelt (1998), on twelve "
-        "problems and 24 networks."
+        "Intervals over the tables; each table's figure is a mean over seeds and folds. Published: Prechelt (1998), on "
+        "twelve problems and 24 networks."
     )
     return Exhibit("When to stop early", tuple(rows), made, remark)
 

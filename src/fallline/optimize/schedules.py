@@ -148,7 +148,8 @@ def rate_factors(
     factor = SCHEDULES[name](t, **given)
     if warmup > 0.0:
         # The first step has already a rate above 0: a step that does nothing is a wasted one.
-        factor = factor * np.minimum(1.0, (t + 1.0 / max(total, 1)) / warmup)
+        step = 1.0 / max(total, 1)
+        factor = factor * np.minimum(1.0, (t + step) / max(warmup, step))
     return factor.astype(np.float32)
 
 

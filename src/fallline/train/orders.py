@@ -11,6 +11,7 @@ import numpy as np
 from fallline.engine import Rows, Schedule
 from fallline.errors import InputError
 from fallline.optimize import (
+    OrderStream,
     alternating_orders,
     emphasised,
     emphasised_orders,
@@ -192,6 +193,7 @@ class Orders:
         most = int(sizes.max()) if any(p.emphasis is not None for p in self.plans) else 0
         self.streaks = np.zeros((len(members), most), np.uint8) if streaks is None else streaks
         self.who = np.arange(len(members))
+        self.streams: dict[tuple[int, bool, str, int, int], OrderStream] = {}
         self.whole: Orders = whole or self
         self.phases: tuple[Orders, ...] = (self,)
         self.starts: tuple[int, ...] = (0,)
@@ -260,7 +262,8 @@ class Orders:
             own = -1 if plan.emphasis is None else int(self.who[i])  # each goes by its own losses
             key = (member.seed, plan.shuffle, plan.order, id(member.train_rows), own)
             if key not in drawn:
-                drawn[key] = self._draw(member, plan, first, epochs, own)
+                stream = self.streams.setdefault(key, OrderStream())
+                drawn[key] = self._draw(member, plan, first, epochs, own, stream)
             rows, steps = int(self.rows[i]), int(self.steps[i])
             order[i, :epochs, :rows], order[i, :epochs, rows:] = drawn[key][:, :rows], member.train_rows[0]
             rest[i, :epochs] = drawn[key][:, rows:]
@@ -279,7 +282,9 @@ class Orders:
             rest_rate=rest_rate,
         )
 
-    def _draw(self, member: Member, plan: Plan, first: int, epochs: int, own: int) -> np.ndarray:
+    def _draw(
+        self, member: Member, plan: Plan, first: int, epochs: int, own: int, stream: OrderStream
+    ) -> np.ndarray:
         rows = member.train_rows
         if plan.emphasis is not None:
             chosen = emphasised(self.streaks[own, : len(rows)], plan.emphasis.patience)
@@ -287,7 +292,9 @@ class Orders:
             return emphasised_orders(rows, chosen, times, seed=member.seed, first_epoch=first, epochs=epochs)
         if self.classes is not None and plan.order == "classes":
             return alternating_orders(rows, self.classes[rows], seed=member.seed, first_epoch=first, epochs=epochs)
-        return epoch_orders(rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=plan.shuffle)
+        return epoch_orders(
+            rows, seed=member.seed, first_epoch=first, epochs=epochs, shuffle=plan.shuffle, stream=stream
+        )
 
     def factors(self, member: int, steps: np.ndarray) -> np.ndarray:
         """Return the factors on one member's learning rate at these steps, counted from 0."""
