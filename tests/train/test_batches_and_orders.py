@@ -69,7 +69,7 @@ def test_classes_of_targets(targets: Any, expected: list[int] | None) -> None:
 
 
 def recipe(*changes: str) -> Recipe:
-    own = ["optimizer.name=sgd", "momentum=0", "learning_rate=0.1", "schedule=constant", "split.folds=1"]
+    own = ["optimizer.name=sgd", "momentum=0", "learning_rate=0.1", "schedule=constant"]
     return override(default(), [*own, *changes])
 
 
