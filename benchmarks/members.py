@@ -96,7 +96,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         panel.set_xticks(MEMBERS, [str(m) for m in MEMBERS])
         panel.minorticks_off()
     panels[0].set_ylabel("us per step and member")
-    panels[1].legend(frameon=False, title="dotted: one in PyTorch", loc="lower right")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, title="dotted: one in PyTorch", loc="outside right center")
     figure.savefig(path, dpi=110)
 
 

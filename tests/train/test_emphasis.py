@@ -117,14 +117,14 @@ ERRORS = ["training.order=errors", "emphasis_every=1"]
 
 
 def shared(*changes: str) -> fl.Recipe:
-    own = ["split.folds=1", "ensemble.members=2", "epochs=4", "hidden=[4]"]
-    return override(default("simple"), [*own, *changes])
+    return override(default("simple"), ["epochs=4", *changes])
 
 
 def test_a_table_and_a_keras_model_train_by_it() -> None:
     x = np.linspace(-1, 1, 60, dtype=np.float32)[:, None]
     y = np.where(x[:, 0] > 0, 1.0, x[:, 0]).astype(np.float32)
-    tables = [fl.train(shared(*changes), x, y, verbose=0, watch=False).predict(x[:3]) for changes in (ERRORS, [])]
+    small = ["split.folds=1", "ensemble.members=2", "hidden=[4]"]
+    tables = [fl.train(shared(*small, *more), x, y, verbose=0, watch=False).predict(x[:3]) for more in (ERRORS, [])]
     assert np.isfinite(tables[0]).all()
     assert not np.array_equal(*tables)
     finals = []
