@@ -37,7 +37,7 @@ def test_a_clear_difference_is_found_in_both_directions():
 
 
 def test_more_seeds_are_asked_for_where_they_would_decide():
-    chance = np.array([[2.0, -1.0, 1.5, -0.5, 1.0], [-1.0, 2.0, -0.5, 1.5, 0.0]])
+    chance = np.array([[2.0, -1.0, 1.5, -0.5, 1.0], [-1.5, 2.5, -1.0, 2.2, -0.5]])
     (one,) = compare(np.zeros((2, 5)), {"arm": chance}, share=0.25, higher_is_better=True)
     assert one.decision == "cannot tell"
     assert one.more_seeds is not None
@@ -71,8 +71,13 @@ def test_a_remedy_is_told_from_a_placebo():
         ("simple", ["use-adm"], {}, "Did you mean 'use-adam'"),
         (3, ["use-adam"], {}, "takes a Recipe"),
         ("simple", ["add-dropout"], {"folds": 1}, "at least 1 seed and 2 folds"),
+        ("simple", ["add-dropout"], {"seeds": 0}, "at least 1 seed and 2 folds"),
+        ("simple", ["add-dropout"], {"epochs": 3}, "epochs belongs to Keras models"),
+        ("simple", ["scale-inputs"], {"fork_at": 3}, "nothing to change"),
+        ("simple", ["wider-layers"], {"fork_at": 3}, "wider-layers: its weights have other shapes"),
+        ("simple", ["add-dropout"], {"metric": "auc"}, "its scores are rmse"),
     ],
 )
 def test_mistakes_are_explained_before_any_training(control, treated, more, words):
     with pytest.raises(InputError, match=words):
-        fl.experiment(control, treated, np.ones((20, 2)), np.arange(20.0), **more)
+        fl.experiment(control, treated, np.arange(40.0).reshape(20, 2), np.arange(20.0), **more)

@@ -33,10 +33,11 @@ def seeds_needed(gains: np.ndarray, share: float) -> int | None:
     chance = float(np.mean(np.var(gains, axis=0, ddof=1))) if seeds > 1 else 0.0
     between = max(0.0, float(np.var(gains.mean(axis=0), ddof=1)) - chance / seeds)
     reach = float(stats.t.ppf(1 - ALPHA / 2, folds - 1)) * math.sqrt(1 / folds + share)
-    for more in range(seeds + 1, _MOST_SEEDS + 1):
-        if abs(float(gains.mean())) > reach * math.sqrt(between + chance / more):
-            return more
-    return None
+    # |mean| > reach sqrt(between + chance / m), solved for m
+    left = (float(gains.mean()) / reach) ** 2 - between
+    if left <= 0 or chance >= left * _MOST_SEEDS:
+        return None
+    return max(int(seeds) + 1, math.floor(chance / left) + 1)
 
 
 def _bootstrap_agrees(means: np.ndarray) -> bool:

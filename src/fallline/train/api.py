@@ -216,12 +216,13 @@ def train_many(
         x: for a Keras model: the inputs (n, ...). For recipes: a table, as for `fallline.train`. With y=None also
             the pair (x, y).
         y: targets (n, ...), or a column name.
-        seeds: one training for each. For a Keras model its initialisers draw the weights anew by the seed; without
-            ``seeds`` the weights that it has are the start.
+        seeds: one training for each. For a Keras model its initialisers draw the weights anew by the seed, but those
+            of layers that are frozen or adapted to data, and its optimizer begins anew; without ``seeds`` what it has
+            is the start.
         folds: one training for each of: pairs (training rows, held-out rows) of row numbers or of booleans; a
             scikit-learn splitter; or a number of folds (shuffled, stratified for classes). A recipe keeps the held-out
             rows untouched for the score and splits its validation rows from the others; a Keras model validates on
-            them.
+            them, unless it is given triples (training, validation, held-out rows), the second of which may be empty.
         vary: recipe entry -> values, e.g. ``{"optimizer.learning_rate": [0.1, 0.01]}``: every combination.
         recipe: for a Keras model: one or several recipes, as in `fallline.train`.
         target: as for `fallline.train`.
@@ -278,7 +279,7 @@ def train_many(
             y,
             given=varied([one for one in given if one is not None], vary) or [None],
             seeds=chosen,
-            folds=None if folds is None else fold_pairs(folds, y),
+            folds=None if folds is None else fold_pairs(folds, y, validated=True),
             validation_data=validation_data,
             validation_split=validation_split,
             epochs=epochs,

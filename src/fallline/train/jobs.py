@@ -58,13 +58,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def fold_pairs(folds: Any, y: Any) -> list[Fold]:
+def fold_pairs(folds: Any, y: Any, *, validated: bool = False) -> list[Any]:
     """Return pairs of row numbers.
 
     Args:
         folds: pairs (training rows, held-out rows) as row numbers or booleans; a splitter with ``split(x, y)``; or how
             many folds.
         y: (n,) or (n, k) targets; classes are stratified when the folds are given by their number.
+        validated: triples are allowed, too: (training rows, validation rows, held-out rows), the second may be empty.
 
     Raises:
         InputError: an empty part, rows beyond the last, rows on both sides.
@@ -86,16 +87,20 @@ def fold_pairs(folds: Any, y: Any) -> list[Fold]:
         )
     found = []
     for place, pair in enumerate(folds):
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        if not isinstance(pair, (tuple, list)) or len(pair) not in ((2, 3) if validated else (2,)):
             raise InputError(f"folds[{place}] is no pair of (training rows, held-out rows).")
-        train, held = (_rows(part, n, f"folds[{place}][{side}]") for side, part in enumerate(pair))
-        both = np.intersect1d(train, held)
+        sides = []
+        for side, part in enumerate(pair):
+            unused = len(pair) == 3 and side == 1 and not np.size(part)
+            sides.append(np.zeros(0, np.int64) if unused else _rows(part, n, f"folds[{place}][{side}]"))
+        numbers, times = np.unique(np.concatenate([np.unique(side) for side in sides]), return_counts=True)
+        both = numbers[times > 1]
         if len(both):
             raise InputError(
                 f"folds[{place}] has {len(both)} row(s) on both sides, e.g. row {both[0]}: what a network has seen "
                 "cannot tell how it does on new rows. Take them out of one side."
             )
-        found.append((train, held))
+        found.append(tuple(sides))
     if not found:
         raise InputError("folds is empty: give at least one pair of (training rows, held-out rows).")
     return found

@@ -17,8 +17,10 @@ from fallline.errors import InputError
 from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.beginning import begin_optimizer
 from fallline.train.evaluations import evaluations
+from fallline.train.forking import Anatomy, Fork
 from fallline.train.jobs import Fold
-from fallline.train.keras_runs import assign, run_of
+from fallline.train.keras_held import Judge, kept_weights, rising_metrics
+from fallline.train.keras_runs import assign, loss_name, run_of
 from fallline.train.keras_settings import (
     Settings,
     build,
@@ -49,7 +51,7 @@ from fallline.train.prepared import average_after
 from fallline.treatments import without_tensorflow
 from fallline.types import FULL_BATCH, REDUCING, Deferred, Recipe, Run, Score
 
-__all__ = ["train_many_keras"]
+__all__ = ["anatomy_of", "begin_many_keras", "train_many_keras"]
 
 Tree = Any
 
@@ -70,6 +72,12 @@ class _Job:
     drawn: bool  # the weights are drawn anew by the seed; else the model's own are the start
     fold: int | None
     rows: Fold
+    held: np.ndarray  # rows to be judged on, which neither trained nor validated; none: judged on the validation rows
+
+    @property
+    def who(self) -> tuple[int, int | None]:
+        """Its seed and its fold."""
+        return self.seed, self.fold
 
     def program(self, coupled: bool, exact: bool) -> tuple[Any, ...]:
         """Return what must be equal for two jobs to share a compiled program.
@@ -83,14 +91,137 @@ class _Job:
         return static, self.terms, self.settings.stopping, self.settings.batch_size, shapes
 
 
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """All runs to be made, with what they share."""
+
+    model: keras.Model
+    jobs: list[_Job]
+    starts: dict[int, tuple[list[np.ndarray], list[np.ndarray]]]
+    data: Tree
+    sample: Tree
+    weighted: bool
+    validated: bool
+
+    def groups(self) -> Iterator[tuple[KerasTask, list[int]]]:
+        """Yield programs, each with the places of the jobs that share it."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        coupled, exact = couples_rows(self.model), not pads_evaluation(self.model)
+        for place, job in enumerate(self.jobs):
+            groups.setdefault(job.program(coupled, exact), []).append(place)
+        for places in groups.values():
+            first = self.jobs[places[0]]
+            task = keras_task(
+                self.model, optimizer=first.optimizer, numbers=first.numbers, seed=0, sample=self.sample,
+                weighted=self.weighted, terms=first.terms,
+            )  # fmt: skip
+            yield task, places
+
+
 def train_many_keras(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    scored: bool = True,
+    memory: int | None = None,
+    on_progress: OnProgress | None = None,
+    fork: Fork | None = None,
+    **given: Any,
+) -> list[Run]:
+    """Train copies of a Keras model, which itself is left as it is; see `fallline.train_many`.
+
+    Args:
+        model: the model.
+        x: as there.
+        y: as there.
+        scored: as there.
+        memory: as there.
+        on_progress: as there.
+        fork: of `begin_many_keras`: go on from there.
+        given: the other arguments, see `_work`.
+    """
+    work, runs = _work(model, x, y, **given), {}
+    for task, places in work.groups():
+        judge = Judge(work.model, task.task, work.data, scored=scored)
+        for place, job, member, alone, causes in _train_group(work, task, places, memory, on_progress, fork=fork):
+            run = _run(work.model, task, job, member, alone, causes)
+            if len(job.held):
+                found = judge.judged(member, *kept_weights(alone, job.settings), job.held)
+                run = run.with_(scores=found[0], held_out=found[1])
+            runs[place] = run if scored else run.with_(scores=())
+    return [runs[i] for i in range(len(work.jobs))]
+
+
+def begin_many_keras(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    at: int,
+    memory: int | None = None,
+    on_progress: OnProgress | None = None,
+    **given: Any,
+) -> Fork:
+    """Train copies of a Keras model for so many epochs, for others to go on from there.
+
+    Args:
+        model: the model.
+        x: as in `fallline.train_many`.
+        y: likewise.
+        at: epochs.
+        memory: likewise.
+        on_progress: likewise.
+        given: the other arguments, see `_work`.
+
+    Raises:
+        InputError: ``at`` is not inside of the training.
+        KeyboardInterrupt: stopped before the fork.
+    """
+    work, begun = _work(model, x, y, **given), {}
+    epochs = work.jobs[0].settings.epochs
+    if not 0 < at < epochs:
+        raise InputError(f"fork_at = {at} is not allowed: the control trains {epochs} epochs, so 1 to {epochs - 1}.")
+    for task, places in work.groups():
+        for _, job, _, alone, _ in _train_group(work, task, places, memory, on_progress, until=at):
+            if alone.interrupted:
+                raise KeyboardInterrupt
+            begun[job.who] = (alone, anatomy_of(work.model, job.recipe))
+    return Fork(at, begun)
+
+
+def anatomy_of(model: keras.Model, recipe: Recipe | None = None) -> Anatomy:
+    """Return what the state of a built and compiled model's training is made of.
+
+    Args:
+        model: the model.
+        recipe: whose optimizer is used; None: the model's own.
+    """
+    names = {id(v): v.path for v in model.non_trainable_variables}
+    for layer in model._flatten_layers(include_self=False):
+        # The layer's name and a number: a random layer's state has a name that changes from model to model.
+        names |= {id(v): f"{layer.name}/{k}" for k, v in enumerate(layer.non_trainable_variables)}
+    settings: list[int] = []
+    if recipe is None:
+        model.optimizer.build(model.trainable_variables)
+        settings = [i for i, v in enumerate(model.optimizer.variables) if v.path.endswith("learning_rate")]
+    return Anatomy(
+        tuple(tuple(v.shape) for v in model.trainable_variables),
+        tuple(names[id(v)] for v in model.non_trainable_variables),
+        recipe.optimizer.name if recipe is not None else type(model.optimizer).__name__,
+        loss_name(model),
+        tuple(settings),
+    )
+
+
+def _work(
     model: keras.Model,
     x: Any,
     y: Any,
     *,
     given: Sequence[Recipe | None] = (None,),
     seeds: Sequence[int] | None = None,
-    folds: Sequence[Fold] | None = None,
+    folds: Sequence[tuple[np.ndarray, ...]] | None = None,
     validation_data: Any = None,
     validation_split: float = 0.0,
     epochs: int | None = None,
@@ -99,11 +230,8 @@ def train_many_keras(
     sample_weight: Any = None,
     shuffle: bool = True,
     early_stopping: Any = True,
-    scored: bool = True,
-    memory: int | None = None,
-    on_progress: OnProgress | None = None,
-) -> list[Run]:
-    """Train copies of a Keras model, which itself is left as it is; see `fallline.train_many`."""
+) -> _Work:
+    """Check what was given and divide it into jobs; see `fallline.train_many`."""
     require_jax()
     require_supported(model)
     configure()
@@ -119,7 +247,7 @@ def train_many_keras(
     data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
     if folds is None:
         folds = [(np.arange(n), np.arange(n, len(data[2])))]
-    validated = all(len(held) for _, held in folds)
+    validated = all(len(parts[1]) for parts in folds)
     build(model, x)
     model = compiled(model, x, y, given[0])
     sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
@@ -131,34 +259,21 @@ def train_many_keras(
         terms, more = terms_of(recipe, model) if recipe is not None else (None, {})
         numbers |= more
         for seed in [0] if seeds is None else seeds:
-            for fold, rows in enumerate(folds):
-                many = len(rows[0])
+            for fold, parts in enumerate(folds):
+                many = len(parts[0])
                 own = settings_of(
                     recipe, epochs, rows_a_step(recipe, batch_size, many), shuffle, early_stopping, validated
                 )
                 own = _full_batch(model, recipe, own, batch_size, many)
                 place = None if len(folds) == 1 else fold
+                held = parts[2] if len(parts) > 2 else np.zeros(0, np.int64)
                 jobs.append(
-                    _Job(recipe, index, own, optimizer, numbers | _averaged(recipe, own, many), terms, int(seed),
-                         seeds is not None, place, rows)
+                    _Job(recipe, index, own, optimizer, numbers | _averaged(recipe, own, many), terms,
+                         int(seed), seeds is not None, place, (parts[0], parts[1]), held)
                 )  # fmt: skip
 
     starts = {seed: _initial(model, seed, x) for seed in {job.seed for job in jobs if job.drawn}}
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    coupled, exact = couples_rows(model), not pads_evaluation(model)
-    for place, job in enumerate(jobs):
-        groups.setdefault(job.program(coupled, exact), []).append(place)
-    runs: dict[int, Run] = {}
-    for places in groups.values():
-        chosen = [jobs[i] for i in places]
-        first = chosen[0]
-        task = keras_task(
-            model, optimizer=first.optimizer, numbers=first.numbers, seed=0, sample=sample, weighted=weighted,
-            terms=first.terms,
-        )  # fmt: skip
-        for place, run in _train_group(model, task, chosen, starts, data, validated, memory, on_progress):
-            runs[places[place]] = run if scored else run.with_(scores=(), held_out=None)
-    return [runs[i] for i in range(len(jobs))]
+    return _Work(model, jobs, starts, data, sample, weighted, validated)
 
 
 def _averaged(recipe: Recipe | None, settings: Settings, rows: int) -> dict[str, float]:
@@ -178,7 +293,10 @@ def _full_batch(model: keras.Model, recipe: Recipe | None, settings: Settings, a
 
 
 def _initial(model: keras.Model, seed: int, x: Tree) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return (trainable, non-trainable) weights as the model's own initialisers draw them by this seed."""
+    """Return (trainable, non-trainable) weights as the model's own initialisers draw them by this seed.
+
+    Layers that are frozen or were adapted to data keep what they have: nothing would teach them anew.
+    """
     before = random.getstate()
     try:
         random.seed(seed)  # Keras' initialisers take their seeds from here
@@ -186,7 +304,25 @@ def _initial(model: keras.Model, seed: int, x: Tree) -> tuple[list[np.ndarray], 
     finally:
         random.setstate(before)
     build(fresh, x)
-    return [np.asarray(v.value) for v in fresh.trainable_variables], seeded(fresh, seed)
+    kept = {
+        id(v)
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.trainable or hasattr(layer, "adapt")
+        for v in layer.variables
+        if not v.path.endswith("seed_generator_state")
+    }
+    fixed = [
+        np.asarray(own.value) if id(own) in kept else drawn
+        for own, drawn in zip(model.non_trainable_variables, seeded(fresh, seed), strict=True)
+    ]
+    return [np.asarray(v.value) for v in fresh.trainable_variables], fixed
+
+
+def _first_state(model: keras.Model) -> list[np.ndarray]:
+    """Return the variables of the model's optimizer as they are before the first step, whatever it has done."""
+    fresh = type(model.optimizer).from_config(model.optimizer.get_config())
+    fresh.build(model.trainable_variables)
+    return [np.asarray(v.value) for v in fresh.variables]
 
 
 def _copy(model: keras.Model) -> keras.Model:
@@ -204,24 +340,26 @@ def _copy(model: keras.Model) -> keras.Model:
 
 
 def _train_group(
-    model: keras.Model,
+    work: _Work,
     task: KerasTask,
-    jobs: Sequence[_Job],
-    starts: dict[int, tuple[list[np.ndarray], list[np.ndarray]]],
-    data: Tree,
-    validated: bool,
+    places: Sequence[int],
     memory: int | None,
     on_progress: OnProgress | None,
-) -> Iterator[tuple[int, Run]]:
-    """Train jobs of one program; yield (place, run)."""
+    *,
+    fork: Fork | None = None,
+    until: int | None = None,
+) -> Iterator[tuple[int, _Job, Member, Fitted, dict[int, Any]]]:
+    """Train jobs of one program; yield (place, job, its member, the member alone, why it diverged)."""
+    model, jobs, starts = work.model, [work.jobs[i] for i in places], work.starts
 
     def begin(job: _Job) -> tuple[Tree, Tree, Tree]:
         params, aux = starts[job.seed] if job.drawn else (task.params, seeded(model, job.seed))
         if job.optimizer is None:
-            return params, aux, task.optimizer
+            return params, aux, first if job.drawn else task.optimizer
         state = begin_optimizer(job.optimizer, [np.asarray(p)[None] for p in params], [job.seed])
         return params, aux, jax.tree.map(lambda a: a[0], state)
 
+    first = _first_state(model)
     keep_best = jobs[0].settings.stopping.keep_best
     one = jax.tree.map(lambda a: np.asarray(a)[None], begin(jobs[0]))
     plan = jobs[0].settings.plan(eval_batch(model, jobs[0].settings.batch_size, max(len(j.rows[0]) for j in jobs)))
@@ -231,15 +369,19 @@ def _train_group(
             for j in (jobs[i] for i in wave)
         ]
         kind, stopping = population_of(model), jobs[0].settings.stopping
-        population = kind(task.task, stopping, bucket(len(members)), validated=validated)
+        population = kind(task.task, stopping, bucket(len(members)), validated=work.validated)
         population.thin()
         state = jax.tree.map(lambda *leaves: np.stack(leaves), *(begin(jobs[i]) for i in wave))
-        fitted = fit_population(population, members, plan, data, *state, on_progress=on_progress)
-        causes = post_mortem(population, members, plan, data, fitted, model)
+        begun = None
+        if fork is not None:
+            begun = fork.begun([jobs[i].who for i in wave], anatomy_of(model, jobs[0].recipe))
+        fitted = fit_population(
+            population, members, plan, work.data, *state, on_progress=on_progress, until=until, begun=begun
+        )
+        causes = post_mortem(population, members, plan, work.data, fitted, model)
         for i, place in enumerate(wave):
-            alone, job = fitted.take(np.array([i])), jobs[place]
-            run = _run(model, task, job, members[i], alone, {0: causes[i]} if i in causes else {})
-            yield int(place), run
+            alone = fitted.take(np.array([i]))
+            yield places[int(place)], jobs[place], members[i], alone, {0: causes[i]} if i in causes else {}
 
 
 def _thinned(plan: Plan) -> Plan:
@@ -274,8 +416,7 @@ def _scores(model: keras.Model, fitted: Fitted, job: _Job, member: Member) -> tu
     values = fitted.seen[0, kept - 1, 1 + q : 1 + 2 * q]
     if np.isnan(values).all():
         return ()  # stopped between two evaluations
-    metrics = model._compile_metrics.metrics if model._compile_metrics is not None else ()
-    rising = {metric.name for metric in metrics if getattr(metric, "_direction", None) == "up"}
+    rising = rising_metrics(model)
     return tuple(
         Score(name, float(value), rows="validation", n=len(member.val_rows), higher_is_better=name in rising)
         for name, value in zip(fitted.quantities, values, strict=True)

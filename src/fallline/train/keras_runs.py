@@ -15,7 +15,7 @@ from fallline.train.orders import Member
 from fallline.train.trace import make_trace
 from fallline.types import Outcome, Recipe, Run
 
-__all__ = ["assign", "checked_before", "run_of", "target_range"]
+__all__ = ["assign", "checked_before", "loss_name", "run_of", "target_range"]
 
 Tree = Any
 _MOST_TARGETS = 10_000_000  # looked at after training: a tenth of a second and some 200 MB
@@ -113,7 +113,7 @@ def run_of(
         "evaluations": counted,
         "batch_size": settings.batch_size,
         "seed": seed,
-        "loss": _loss_name(model),
+        "loss": loss_name(model),
         "parameters": int(model.count_params()),
         "seconds": fitted.seconds,
         "compile_seconds": fitted.compile_seconds,
@@ -143,6 +143,7 @@ def _activation_name(layer: Any) -> str:
     return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 
-def _loss_name(model: keras.Model) -> str:
+def loss_name(model: keras.Model) -> str:
+    """Return the name of the loss that a model was compiled with."""
     loss = model.loss
     return loss if isinstance(loss, str) else str(getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__)))

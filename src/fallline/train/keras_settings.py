@@ -30,6 +30,7 @@ __all__ = [
     "compiled",
     "eval_batch",
     "guess_loss",
+    "output_unit",
     "population_of",
     "recipe_optimizer",
     "row_weights",
@@ -86,7 +87,7 @@ def population_of(model: keras.Model) -> type[Population]:
     return Stepwise if convolves(model) and jax.default_backend() == "cpu" else Population
 
 
-def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
+def output_unit(model: keras.Model, x: Tree) -> tuple[str, int]:
     """Return (what the output unit does: softmax, sigmoid or linear, its width)."""
     out = model(keras.tree.map_structure(lambda a: a[:_LOOKED_AT], x), training=False)
     if not hasattr(out, "shape"):
@@ -107,7 +108,7 @@ def _output_activation(model: keras.Model, x: Tree) -> tuple[str, int]:
 
 def guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
     """The loss that fits the output unit and the targets, by maximum likelihood (catalogue T1), with its accuracy."""
-    activation, width = _output_activation(model, x)
+    activation, width = output_unit(model, x)
     index = y.dtype.kind in "iu" and width > 1 and (y.ndim == 1 or y.shape[-1] == 1)
     if activation == "softmax" and not index:
         return keras.losses.CategoricalCrossentropy(), [keras.metrics.CategoricalAccuracy(name="accuracy")]

@@ -32,7 +32,7 @@ from fallline.errors import InputError
 from fallline.train.orders import Member, Orders, Plan, bucket, in_batches
 from fallline.types import Progress
 
-__all__ = ["Fitted", "fit_population"]
+__all__ = ["Begun", "Fitted", "fit_population"]
 
 Tree = Any
 Checkpoint = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
@@ -99,6 +99,19 @@ class Fitted:
             factors=self.factors[members, :ran],
             streaks=self.streaks[members],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """What other trainings had come to when these parted from them.
+
+    Args:
+        fitted: those trainings, one for each member.
+        onto: (state before the first step) -> the state that goes on from there.
+    """
+
+    fitted: Fitted
+    onto: Callable[[MemberState], MemberState]
 
 
 def _flat(state: MemberState) -> dict[str, np.ndarray]:
@@ -191,6 +204,7 @@ class _Session:
         self.interrupted = False
         self.row_losses: Callable[..., jax.Array] | None = None  # compiled when it is needed
         self.before = 0.0  # seconds spent before a resume
+        self.end = self.orders.epochs
 
     def arrange(self, members: np.ndarray) -> MemberState:
         """Deal these members out to the devices, so that each has about equally much to do; return their state."""
@@ -249,13 +263,21 @@ class _Session:
 
     def fitting(self, size: int) -> int:
         """Return how many epochs the next chunk may have, of so many wanted."""
-        return max(1, min(size, self.orders.until(self.done)))
+        return max(1, min(size, self.orders.until(self.done), self.end - self.done))
 
     def restore(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         self.done, self.before = int(meta["epochs_done"]), float(meta["seconds"])
         self.seen[:, : self.done] = arrays["seen"]
         if "streaks" in arrays:
             self.orders.streaks[:] = arrays["streaks"]
+
+    def take_over(self, begun: Fitted) -> None:
+        """Go on where others have come to; what they have shown belongs to these, too."""
+        self.done = begun.seen.shape[1]
+        if begun.quantities == self.population.task.quantities:
+            self.seen[:, : self.done, : begun.seen.shape[2]] = begun.seen
+        if begun.streaks.shape == self.orders.streaks.shape:
+            self.orders.streaks[:] = begun.streaks
 
     def save(self, state: MemberState, seconds: float) -> None:
         if self.checkpoint is not None:
@@ -321,7 +343,7 @@ class _Session:
         began = saved = time.perf_counter()
         running = self.running(state)
         try:
-            while running.any():
+            while running.any() and self.done < self.end:
                 size = self.fitting(size)
                 start = time.perf_counter()
                 with _interrupt_held_back():
@@ -399,6 +421,8 @@ def fit_population(
     checkpoint: Checkpoint | None = None,
     resume: tuple[Mapping[str, np.ndarray], Mapping[str, Any]] | None = None,
     inside: Watched | tuple[()] = (),
+    until: int | None = None,
+    begun: Begun | None = None,
 ) -> Fitted:
     """Train all members to their end.
 
@@ -414,13 +438,21 @@ def fit_population(
         checkpoint: called every few seconds and at an interruption with everything that a resume needs.
         resume: what ``checkpoint`` was given; the result is the one of an uninterrupted training, bit for bit.
         inside: when to look inside them, where the population has an observer.
+        until: leave off behind this epoch, as if the training went on.
+        begun: go on from there; the epochs, the schedules and the orders count on.
     """
     state = start_state(params, aux, optimizer, population.stopping, inside)
+    if begun is not None:
+        state = begun.onto(state)
     if resume is not None:
         state = _unflat(state, resume[0])
     session = _Session(population, members, plan, data, state, on_progress, checkpoint)
     if resume is not None:
         session.restore(*resume)
+    if begun is not None:
+        session.take_over(begun.fitted)
+    if until is not None:
+        session.end = min(session.end, until)
     session.report(int((np.asarray(state.outcome) == RUNNING).sum()), 0, 0.0, "compile")
     began = time.perf_counter()
     with _memory_told(len(members), session.orders.batch):
@@ -436,6 +468,8 @@ def fit_population(
     factors = np.stack([orders.factors(i, np.array(end, np.int64)) for i, end in enumerate(ends)])
     if population.stopping.reduces:
         factors = factors * seen[..., watched]
+    if begun is not None:
+        factors[:, : begun.fitted.factors.shape[1]] = begun.fitted.factors
     return Fitted(
         final,
         seen[..., :watched],

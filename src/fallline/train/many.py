@@ -14,6 +14,7 @@ from fallline.data import as_pixels
 from fallline.engine import configure
 from fallline.errors import InputError
 from fallline.train.finish import finish_run
+from fallline.train.forking import Anatomy, Fork, recipe_obstacle, refuse, shape_obstacle
 from fallline.train.jobs import Fold
 from fallline.train.loop import Fitted, OnProgress, fit_population
 from fallline.train.orders import Member, bucket
@@ -89,6 +90,11 @@ class _Job:
     prepared: Prepared
     facts: Mapping[str, Any]
 
+    @property
+    def who(self) -> tuple[int, int | None]:
+        """Its seed and its fold."""
+        return self.facts["seed"], self.facts["fold"]
+
     def members(self, offset: int) -> tuple[Member, ...]:
         """Its members, their rows counted from the beginning of its block of prepared rows."""
         plan = plan_of(self.prepared.recipe)
@@ -107,21 +113,88 @@ def train_many_problems(
     scored: bool = True,
     memory: int | None = None,
     on_progress: OnProgress | None = None,
+    fork_at: int | None = None,
+    names: Sequence[str] = (),
 ) -> list[Run]:
-    """Train every recipe with every seed on every fold; see `fallline.train_many`."""
+    """Train every recipe with every seed on every fold; see `fallline.train_many`.
+
+    Args:
+        problem: the problem.
+        recipes: what differs.
+        seeds: as there.
+        folds: as there.
+        scored: as there.
+        memory: as there.
+        on_progress: as there.
+        fork_at: the first recipe's networks are trained for so many epochs; all recipes go on from there.
+        names: of the recipes, for what is said where one of them cannot go on.
+
+    Raises:
+        InputError: also where a recipe cannot go on from the first one's networks.
+        KeyboardInterrupt: stopped before the fork.
+    """
     configure()
     jobs = list(_jobs(problem, recipes, seeds, folds))
-    groups: dict[tuple[ProgramKey, int], list[int]] = {}
-    for i, job in enumerate(jobs):
-        key = replace(program_key(job.prepared, problem), members=0)
-        groups.setdefault((key, int(job.prepared.recipe.training.batch_size)), []).append(i)
+    fork = None if fork_at is None else _fork(jobs, fork_at, names, memory, on_progress)
     found: dict[int, Run] = {}
-    for (key, _), places in groups.items():
-        for place, fitted, program, causes in _train_group(key, [jobs[i] for i in places], memory, on_progress):
+    for key, places in _groups(jobs):
+        for place, fitted, program, causes in _train_group(key, [jobs[i] for i in places], memory, on_progress, fork):
             job = jobs[places[place]]
             run = finish_run(job.problem, job.prepared, program, fitted, scored=scored, many=True)
             found[places[place]] = run.with_(facts={**with_causes(run.facts, causes), **job.facts})
     return [found[i] for i in range(len(jobs))]
+
+
+def _groups(jobs: Sequence[_Job]) -> list[tuple[ProgramKey, list[int]]]:
+    """Return programs, each with the places of the jobs that share it."""
+    groups: dict[tuple[ProgramKey, int], list[int]] = {}
+    for i, job in enumerate(jobs):
+        key = replace(program_key(job.prepared, job.problem), members=0)
+        groups.setdefault((key, int(job.prepared.recipe.training.batch_size)), []).append(i)
+    return [(key, places) for (key, _), places in groups.items()]
+
+
+def _fork(
+    jobs: Sequence[_Job], at: int, names: Sequence[str], memory: int | None, on_progress: OnProgress | None
+) -> Fork:
+    """Train the first recipe's jobs up to the fork, once everything that stands in the way was said."""
+    firsts = {job.facts["recipe_index"]: job for job in reversed(jobs)}
+    control, anatomies = firsts[0].prepared.recipe, {i: _anatomy_of(job) for i, job in firsts.items()}
+    epochs = int(control.training.epochs)
+    if not 0 < at < epochs:
+        raise InputError(f"fork_at = {at} is not allowed: the control trains {epochs} epochs, so 1 to {epochs - 1}.")
+    called = {i: names[i] if names else f"recipe {i}" for i in firsts}
+    refuse(
+        {
+            called[i]: recipe_obstacle(control, job.prepared.recipe) or shape_obstacle(anatomies[0], anatomies[i])
+            for i, job in sorted(firsts.items())
+        },
+        at,
+    )
+    begun = {}
+    own = [job for job in jobs if job.facts["recipe_index"] == 0]
+    for key, places in _groups(own):
+        for place, fitted, _, _ in _train_group(key, [own[i] for i in places], memory, on_progress, until=at):
+            if fitted.interrupted:
+                raise KeyboardInterrupt
+            job = own[places[place]]
+            begun[job.who] = (fitted, _anatomy_of(job))
+    return Fork(at, begun)
+
+
+def _anatomy_of(job: _Job) -> Anatomy:
+    key = program_key(job.prepared, job.problem)
+    return _anatomy(table_program(replace(key, members=bucket(len(job.prepared.members)))), key.recipe)
+
+
+def _anatomy(program: TableProgram, recipe: Recipe) -> Anatomy:
+    model = program.network.model
+    return Anatomy(
+        tuple(tuple(v.shape) for v in model.trainable_variables),
+        tuple(v.path for v in model.non_trainable_variables),
+        recipe.optimizer.name,
+        recipe.training.loss,
+    )
 
 
 def _jobs(
@@ -137,7 +210,12 @@ def _jobs(
 
 
 def _train_group(
-    key: ProgramKey, jobs: Sequence[_Job], memory: int | None, on_progress: OnProgress | None
+    key: ProgramKey,
+    jobs: Sequence[_Job],
+    memory: int | None,
+    on_progress: OnProgress | None,
+    fork: Fork | None = None,
+    until: int | None = None,
 ) -> Iterator[tuple[int, Fitted, TableProgram, dict[int, Any]]]:
     """Train jobs of one program; yield (job's place, its members, the program, why members diverged)."""
     data, offsets = _blocks(jobs)
@@ -152,7 +230,10 @@ def _train_group(
         members = [m for i in wave for m in jobs[i].members(offsets[i])]
         program = table_program(replace(key, members=bucket(len(members))))
         plan = plan_of(jobs[0].prepared.recipe)
-        fitted = fit_population(program.population, members, plan, data, *state, on_progress=on_progress)
+        begun = None if fork is None else fork.begun([jobs[i].who for i in wave], _anatomy(program, key.recipe))
+        fitted = fit_population(
+            program.population, members, plan, data, *state, on_progress=on_progress, until=until, begun=begun
+        )
         causes = post_mortem(program.population, members, plan, data, fitted, program.network.model)
         done = 0
         for i in wave:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -50,8 +51,10 @@ class Experiment:
         result: the figures in one line an arm.
         finding: the conclusion in one sentence.
         metric: by which the arms are compared.
+        higher_is_better: its direction.
         seeds: of all arms.
         folds: number of folds.
+        fork_at: the arms go on from the control behind this epoch; None: each begins at the beginning.
         scores: arm -> its scores, as in `Comparison.differences`; ``control`` is the untreated one.
         comparisons: one for each treated arm.
     """
@@ -64,6 +67,8 @@ class Experiment:
     metric: str
     seeds: tuple[int, ...] = ()
     folds: int = 0
+    higher_is_better: bool = False
+    fork_at: int | None = None
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()
 
@@ -80,5 +85,45 @@ class Experiment:
         """Return plain lists, dicts, strings and numbers, ready for JSON."""
         return asdict(self)
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw every arm's gains, their means and their intervals; return Matplotlib's axes.
+
+        Args:
+            ax: axes to draw on; None: new ones.
+        """
+        # Drawing lives in a higher room, which is looked up when it is asked for.
+        return importlib.import_module("fallline.plot").plot_experiment(self, ax)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The table: a line for the control and one for each arm."""
+        means = {arm: sum(values) / len(values) for arm, values in self.scores.items() if values}
+        control = next(iter(means.items()), None)
+        rows: list[tuple[str, ...]] = []
+        if control is not None:
+            rows.append((control[0], f"{control[1]:.4g}", "", "", "", ""))
+        for one in self.comparisons:
+            mean = f"{means[one.name]:.4g}" if one.name in means else ""
+            interval = f"[{one.low:+.3g}, {one.high:+.3g}]"
+            rows.append((one.name, mean, f"{one.mean:+.3g}", interval, f"{one.p_adjusted:.3f}", one.decision))
+        return rows
+
+    @property
+    def _head(self) -> tuple[str, ...]:
+        direction = "higher" if self.higher_is_better else "lower"
+        return "arm", f"{self.metric} ({direction} is better)", "gain", "95 % interval", "p", "decision"
+
     def __str__(self) -> str:
-        return f"{self.intent}\n{self.method}\n{self.result}\n{self.finding}"
+        rows = [self._head, *self._rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(self._head))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([self.intent, self.method, "", *(f"  {line}" for line in lines), "", self.finding])
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in self._head)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._rows()
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<p>{escape(self.intent)}</p>{table}<p><b>{escape(self.finding)}</b></p><p>{escape(self.method)}</p>"
