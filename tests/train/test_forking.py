@@ -66,8 +66,8 @@ def test_the_arms_share_the_beginning_and_nothing_else(forked):
     ],
 )
 def test_what_cannot_go_on_is_named_before_any_training(problem, recipe, change, why):
+    arms = [recipe, override(recipe, [change])]
     with pytest.raises(InputError, match=f"larger: .*{why}"):
-        arms = [recipe, override(recipe, [change])]
         train_many_problems(problem, arms, folds=FOLDS, fork_at=AT, names=("control", "larger"))
 
 

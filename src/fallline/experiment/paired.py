@@ -34,7 +34,7 @@ def seeds_needed(gains: np.ndarray, share: float) -> int | None:
     between = max(0.0, float(np.var(gains.mean(axis=0), ddof=1)) - chance / seeds)
     reach = float(stats.t.ppf(1 - ALPHA / 2, folds - 1)) * math.sqrt(1 / folds + share)
     # |mean| > reach sqrt(between + chance / m), solved for m
-    left = (float(gains.mean()) / reach) ** 2 - between
+    left: float = (float(gains.mean()) / reach) ** 2 - between
     if left <= 0 or chance >= left * _MOST_SEEDS:
         return None
     return max(int(seeds) + 1, math.floor(chance / left) + 1)
