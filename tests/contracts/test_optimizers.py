@@ -69,7 +69,7 @@ def full_batch(quadratic: int, rosenbrock: int, **others: Any) -> Row:
         (1.0, rosenbrock),
         1.0,
         rates=(1.0, 1.0, 1.0),
-        entries=("batch_size=auto",),
+        entries=("batch_size=auto", "epochs=20"),
         schedule="constant",
         **others,
     )
