@@ -13,7 +13,7 @@ import pytest
 import fallline
 from fallline.errors import InputError
 from fallline.plot.style import COLOURS, figure
-from fallline.types import Diagnosis, Finding, Inside, Landscape, Run, Trace
+from fallline.types import Comparison, Diagnosis, Experiment, Finding, Inside, Landscape, Run, Trace
 
 mpl.use("Agg")
 
@@ -53,6 +53,28 @@ def test_curves_of_a_run() -> None:
     assert by_name["lowest: epoch 3"].get_xdata()[0] == 3
     assert by_name["1 overfit"].get_color() == COLOURS["warning"]
     assert ax.get_yscale() == "log"  # from 1.1 to 0.02
+
+
+def test_the_gains_of_an_experiment() -> None:
+    gains = (0.1, 0.2, 0.3, 0.2)
+    arms = (
+        Comparison("faster", gains, 0.2, 0.1, 0.3, 0.01, 0.02, "helps"),
+        Comparison("slower", tuple(-g for g in gains), -0.2, float("nan"), float("nan"), 0.5, 0.5, "cannot tell", 3),
+    )
+    scores = {"control": (1.0,) * 4, "faster": (0.8,) * 4, "slower": (1.2,) * 4}
+    found = Experiment("Does it?", "", "So.", "", "It does.", "rmse", (0, 1), 2, scores=scores, comparisons=arms)
+    ax = found.plot()
+    dots, interval, mean = ax.lines[1:4]
+    assert dots.get_xdata().tolist() == list(gains)
+    assert len(set(dots.get_ydata())) == 2  # a line for each seed
+    assert list(interval.get_xdata()) == [0.1, 0.3]
+    assert mean.get_color() == interval.get_color() == COLOURS["good"]
+    assert [text.get_text() for text in ax.texts] == ["+0.2\nhelps", "-0.2\ncannot tell"]
+    assert len(ax.lines) == 6  # zero; dots, interval, mean; dots and mean where there is no interval
+    _, axes = figure()
+    assert found.plot(axes[0, 0]) is axes[0, 0]
+    assert "helps" in str(found)
+    assert "<td>faster</td>" in found._repr_html_()
 
 
 def test_given_axes_are_drawn_on_and_the_findings_can_be_left_out() -> None:

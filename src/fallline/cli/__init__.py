@@ -23,6 +23,7 @@ COMMANDS = {
     "improve": "Diagnose, try treatments side by side, keep what helps, and begin again.",
     "search": "Search for better values of recipe entries on a table.",
     "evaluate": "Score recipes beside two baselines on folds, with intervals; nested, too.",
+    "experiment": "Try treatments on a table beside an untreated control, and decide.",
     "runs": "List the runs in a folder.",
     "diagnose": "Say what is wrong with a training, from a run folder, a CSV of curves or TensorBoard logs.",
     "serve": "Show the runs on a live page; start, stop and fork trainings there.",

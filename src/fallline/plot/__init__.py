@@ -1,4 +1,4 @@
-"""Pictures in Python: Matplotlib axes of runs, traces, diagnoses and landscapes, in the colours of the report.
+"""Pictures in Python: Matplotlib axes of runs, traces, diagnoses, experiments and landscapes, in the report's colours.
 
 One file a noun. Each function takes axes or makes them, draws, and returns the axes, so that a user can restyle them.
 The nouns find it by name (``run.plot()``); Matplotlib is imported when something is drawn.
@@ -7,6 +7,7 @@ The nouns find it by name (``run.plot()``); Matplotlib is imported when somethin
 from __future__ import annotations
 
 from fallline.plot.diagnosis import plot_diagnosis
+from fallline.plot.experiment import plot_experiment
 from fallline.plot.landscape import plot_landscape
 from fallline.plot.layers import plot_layers
 from fallline.plot.run import plot_run
@@ -21,6 +22,7 @@ __all__ = [
     "new_axes",
     "plain",
     "plot_diagnosis",
+    "plot_experiment",
     "plot_landscape",
     "plot_layers",
     "plot_run",
