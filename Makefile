@@ -3,6 +3,7 @@
 # make lint    style, types and import layers
 # make bench   the benchmarks beside their peers (installs them: TensorFlow, PyTorch); BENCH="small wide" picks some
 # make docs    docs/catalogue.md from docs/catalogue.toml
+# make site    the documentation site, in build/site; builds offline
 # make wheel   the wheel, in dist/
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BENCH_VENV ?= .venv-bench
 PYTEST_ARGS ?= -n auto --dist loadfile
 BENCH ?=
 
-.PHONY: demo test lint bench docs wheel clean
+.PHONY: demo test lint bench docs site wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -30,6 +31,9 @@ bench: $(BENCH_VENV)/.installed-bench
 
 docs: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m docs.catalogue
+
+site: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m mkdocs build --quiet --strict
 
 wheel: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m build --wheel --no-isolation

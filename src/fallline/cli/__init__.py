@@ -28,6 +28,7 @@ COMMANDS = {
     "diagnose": "Say what is wrong with a training, from a run folder, a CSV of curves or TensorBoard logs.",
     "serve": "Show the runs on a live page; start, stop and fork trainings there.",
     "report": "Write a run's HTML report again.",
+    "export": "Give a run to other tools: ONNX, TensorBoard, MLflow.",
     "recipe": "Print a preset recipe as commented TOML.",
     "rules": "List the symptoms that the diagnosis looks for.",
     "gallery": "Draw what everybody should have seen once, or your own loss landscape.",

@@ -57,7 +57,6 @@ def _schema() -> Any:
 def trace_to_parquet(trace: Trace) -> bytes:
     """Return a trace as a Parquet file, compressed with zstd; equal traces give equal bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = _schema()
     arrays = [
@@ -66,8 +65,19 @@ def trace_to_parquet(trace: Trace) -> bytes:
         )
         for field in schema
     ]
+    return _parquet(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _parquet(table: Any) -> bytes:
+    """Return a table as Parquet; without the least and largest value, which leave NaN out.
+
+    DuckDB takes a column with these two for one without NaN, and its ``isnan`` is then false for every row.
+    """
+    import pyarrow.parquet as pq
+
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
+    kept = [name for name in table.column_names if name != "value"]
+    pq.write_table(table, out, compression="zstd", write_statistics=kept)
     return out.getvalue()
 
 
@@ -124,7 +134,6 @@ def _inside_schema() -> Any:
 def inside_to_parquet(inside: Inside) -> bytes:
     """Return the inside of a run as a Parquet file, compressed with zstd; equal ones give equal bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     about = {
         "layers": inside.layers,
@@ -141,9 +150,7 @@ def inside_to_parquet(inside: Inside) -> bytes:
     schema = schema.with_metadata({**schema.metadata, _LAYERS: json.dumps(about).encode()})
     columns = inside.to_columns()
     arrays = [pa.array(columns[f.name].tolist() if f.type == pa.string() else columns[f.name], f.type) for f in schema]
-    out = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
-    return out.getvalue()
+    return _parquet(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def inside_from_parquet(data: bytes, what: str = "inside.parquet") -> Inside:

@@ -103,6 +103,8 @@ _RUN_VERBS = {
     "report": "fallline.report:write_report",
     "diagnose": "fallline.diagnose:diagnose",
     "plot": "fallline.plot:plot_run",
+    "export_onnx": "fallline.store.onnx_file:write_onnx",
+    "to_mlflow": "fallline.store.mlflow_log:log_mlflow",
 }
 
 
@@ -199,6 +201,17 @@ class Run:
     def report(self, path: Any, *, overwrite: bool = False) -> Any:
         """Write the self-contained HTML report."""
         return _verb("report")(self, path, overwrite=overwrite)
+
+    def export_onnx(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the model as ONNX; needs the extra ``onnx``."""
+        return _verb("export_onnx")(self, path, overwrite=overwrite)
+
+    def to_mlflow(
+        self, *, experiment: str = "fallline", name: str | None = None, tracking_uri: str | None = None
+    ) -> str:
+        """Log recipe, curves, scores, findings and files to MLflow; return its run's id; needs the extra ``mlflow``."""
+        found: str = _verb("to_mlflow")(self, experiment=experiment, name=name, tracking_uri=tracking_uri)
+        return found
 
     def diagnose(self) -> Diagnosis:
         """Return what is wrong with this training, as the rules of today see it."""
