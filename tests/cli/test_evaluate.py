@@ -29,8 +29,11 @@ def run(*arguments):
 
 def test_events_text_and_quiet(table):
     arguments = (table, "-t", "y", "--preset", "simple", *SHORT, "--folds", "2")
-    shown = run(*arguments)
+    page = table.with_name("evaluation.html")
+    shown = run(*arguments, "--report", page)
     assert shown.exit_code == 0, shown.output
+    assert "How well simple does" in page.read_text()
+    assert isinstance(run(*arguments, "--report", page).exception, InputError)
     assert "simple" in shown.stdout
     assert "linear" in shown.stdout
     assert not {"\x1b", "\r"} & set(shown.output)

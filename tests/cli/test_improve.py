@@ -29,7 +29,12 @@ def test_it_tells_a_story_and_leaves_recipe_run_and_ledger(cli, data, tmp_path):
         assert words in shown.out
     folder = tmp_path / "improved" / "data-1"
     assert from_toml((folder / "recipe.toml").read_text()).network.hidden == (6,)
-    assert (folder / "run" / "report.html").exists()
+    page = (folder / "run" / "report.html").read_text()
+    assert "Experiment 1 (screened with one seed)" in page
+    assert "the same numbers" in page
+    told = cli("report", str(folder), "-o", "again.html")
+    assert told.code == 0, told.err
+    assert (tmp_path / "again.html").read_text() == page, "the folder holds all that the report says"
     lines = (folder / "ledger.jsonl").read_text().splitlines()
     assert json.loads(lines[1])["experiment"]["metric"] == "rmse"
     again = cli("improve", "--resume", str(folder), "--trainings", "12", "--json")

@@ -25,9 +25,11 @@ def test_the_best_recipe_is_written(tmp_path):
     pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] * 2).to_csv(table, index=False)
     space.write_text("[optimizer]\nlearning_rate = [0.001, 0.02]\n")
     arguments = (table, "-t", "y", *SHORT, "--space", space, "--strategy", "grid", "--trials", "2", "--folds", "2")
-    shown = run(*arguments, "-o", best)
+    shown = run(*arguments, "-o", best, "--report", tmp_path / "search.html")
     assert shown.exit_code == 0, shown.output
     assert "trial 1:" in shown.output
+    assert "The best of 2 trials" in (tmp_path / "search.html").read_text()
+    assert isinstance(run(*arguments, "--report", tmp_path / "search.html").exception, InputError)
     assert from_toml(best.read_text()).optimizer.learning_rate in (0.001, 0.02)
     assert isinstance(run(*arguments, "-o", best).exception, InputError)
     assert not {"\x1b", "\r"} & set(shown.output)

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from fallline.report import Step, Story
-from fallline.types import Comparison, Diagnosis, Experiment, FinalModel, Finding, Inside, Run, Score
-from tests.report.make_run import HOSTILE, MAKERS, OVERFIT, make_run
+from fallline.types import (
+    Choice,
+    Comparison,
+    Diagnosis,
+    Difference,
+    Dimension,
+    Evaluation,
+    Experiment,
+    FinalModel,
+    Finding,
+    Inside,
+    Range,
+    Run,
+    Score,
+    Search,
+    Step,
+    Story,
+    Trial,
+)
+from tests.report.make_run import HOSTILE, MAKERS, OVERFIT, make_run, recipe_of
 
-__all__ = ["experiment", "pages_of", "story", "watched"]
+__all__ = ["evaluation", "experiment", "pages_of", "search", "story", "watched"]
 
 VANISHING = Finding(
     "vanishing-gradients", "S13", "learning", "serious", 0.93,
@@ -64,8 +83,8 @@ def experiment(text: str = "") -> Experiment:
         "2 seeds x 5 folds, 330 training rows; corrected resampled t-test, Holm over 2 arms." + text,
         "add-dropout +0.060 [0.040, 0.080]; use-adam +0.004 [-0.030, 0.040]" + text,
         "add-dropout helps; for use-adam nothing can be told." + text,
-        "log_loss", (0, 1), 5,
-        {"control": tuple(control), **{arm: tuple(control - gain) for arm, gain in gains.items()}}, comparisons,
+        "log_loss", (0, 1), 5, comparisons=comparisons,
+        scores={"control": tuple(control), **{arm: tuple(control - gain) for arm, gain in gains.items()}},
     )  # fmt: skip
 
 
@@ -78,18 +97,64 @@ def story(text: str = "") -> Story:
     )
     steps = (
         Step(experiment(text), "screened" + text, reasons),
-        Step(experiment(text), "confirmed", reasons, ("add-dropout",)),
+        Step(experiment(text), "confirmed", reasons, "add-dropout"),
     )
     return Story(steps, ("add-dropout",), scores, "nothing helps" + text, 60)
 
 
-def pages_of() -> dict[str, tuple[Run, Story | None]]:
-    """Every run made by hand, with the story it came with."""
-    made: dict[str, tuple[Run, Story | None]] = {name: (make(), None) for name, make in MAKERS.items()}
-    made["watched"] = (watched(), story())
+def evaluation(text: str = "", folds: int = 5) -> Evaluation:
+    """Two recipes beside two baselines on the same folds; nested, so that something was chosen."""
+    rng = np.random.default_rng(2)
+    names, level = ("default" + text, "simple", "dummy", "linear"), (0.40, 0.44, 0.69, 0.52)
+    easy = rng.normal(0, 0.03, (folds, 1))
+    values = {one: at + easy + rng.normal(0, 0.01, (folds, 2)) for one, at in zip(names, level, strict=True)}
+    scores = tuple(
+        Score(key, at if key == "log_loss" else 1 - at, *(v if key == "log_loss" else 1 - v for v in ends), "test", 400,
+              one, key == "accuracy")
+        for key in ("log_loss", "accuracy") for one, at in zip(names, level, strict=True)
+        for ends in [(at - 0.05, at + 0.05)]
+    )  # fmt: skip
+    gaps = [(a, b, level[i] - level[j]) for i, a in enumerate(names) for j, b in enumerate(names) if i < j]
+    differences = tuple(
+        Difference(a, b, "log_loss", gap, gap - 0.06, gap + 0.06, 0.3 if abs(gap) < 0.06 else 0.001)
+        for a, b, gap in gaps
+    )
+    rows = tuple((np.arange(320), np.arange(80)) for _ in range(folds))
+    return Evaluation(
+        "log_loss", False, "5 folds, stratified, 2 seeds" + text, names, {"log_loss": values}, scores, differences,
+        rows, (0, 1), (recipe_of(),), 0.37, 40, ("2 rows without a target were left out." + text,),
+    )  # fmt: skip
+
+
+def search(text: str = "") -> Search:
+    """Forty trials over a rate, a width and a choice; the best lies on the border, and one diverged."""
+    rng = np.random.default_rng(3)
+    space: dict[str, Dimension] = {
+        "optimizer.learning_rate": Range(1e-4, 1e-1, log=True),
+        "network.dropout": Range(0.0, 0.5),
+        "network.activation": Choice(("relu" + text, "tanh", "mish")),
+    }
+    trials = []
+    for i in range(40):
+        rate, drop = 10 ** rng.uniform(-4, -1), rng.uniform(0, 0.5)
+        value = 0.4 + 0.1 * (np.log10(rate) + 1.2) ** 2 + 0.1 * drop + 0.01 * rng.normal()
+        point = {"optimizer.learning_rate": rate, "network.dropout": drop, "network.activation": "tanh"}
+        trials.append(Trial(i, point, float("nan") if i == 7 else value, ((value,),), None, int(i == 7), recipe_of()))
+    told = "The best rate is the largest." + text
+    finding = Finding("best-value-on-border", "S33", "prediction", "warning", 0.9, told)
+    return Search("log_loss", False, "random", space, tuple(trials), (finding,), "completed", 200, 400)
+
+
+def pages_of() -> dict[str, Any]:
+    """Everything made by hand of which there is a report."""
+    made: dict[str, Any] = {name: make() for name, make in MAKERS.items()}
+    made |= {"evaluation": evaluation(), "search": search(), "experiment": experiment()}
+    made |= {"hostile evaluation": evaluation(HOSTILE[0]), "hostile search": search(HOSTILE[1])}
+    made["hostile experiment"] = experiment(HOSTILE[2])
+    made["watched"] = watched().with_(story=story())
     bad = HOSTILE[0]
     facts = {"command": {"source": {"data": f"/tmp/{HOSTILE[2]}; rm -rf ~"}}}
     hostile = make_run("hostile")
     hostile = hostile.with_(facts={**hostile.facts, **facts}, diagnosis=Diagnosis((OVERFIT,), {}, ()))
-    made["hostile story"] = (watched(tuple(HOSTILE[:4]), hostile), story(bad))
+    made["hostile story"] = watched(tuple(HOSTILE[:4]), hostile).with_(story=story(bad))
     return made

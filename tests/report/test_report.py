@@ -15,9 +15,9 @@ import pytest
 
 from fallline.errors import InputError
 from fallline.report import document, render, write_report
-from fallline.types import ColumnSummary, Diagnosis, HeldOut, Run, Score, Trace
+from fallline.types import ColumnSummary, Diagnosis, HeldOut, Improvement, Run, Score, Story, Trace
 from tests.report.make_run import HOSTILE, long_names, make_run
-from tests.report.make_story import experiment, pages_of, story, watched
+from tests.report.make_story import evaluation, experiment, pages_of, search, story, watched
 
 PAGES = pages_of()
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -118,7 +118,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages():
-    return {name: render(run, story=story) for name, (run, story) in PAGES.items()}
+    return {name: render(run) for name, run in PAGES.items()}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -230,9 +230,38 @@ def test_experiments_are_told_in_full_and_what_was_kept_from_score_to_score(page
     control = np.mean(one.scores["control"])
     assert f"{control:.3f}" in kept
     assert "0.04 to 0.08" in kept.replace("0.0400", "0.04").replace("0.0800", "0.08")
-    nothing = replace(story(), steps=tuple(replace(s, kept=()) for s in story().steps), treatments=())
-    assert "Nothing that was tried helped" in section(render(watched(), story=nothing), "improvements").text
+    nothing = replace(story(), steps=tuple(replace(s, kept="") for s in story().steps), treatments=())
+    assert "Nothing that was tried helped" in section(render(watched().with_(story=nothing)), "improvements").text
     assert "No experiment was run" in section(pages["binary"], "experiments").text
+
+
+def test_an_evaluation_a_search_and_an_experiment_have_pages_of_their_own(pages):
+    told = {name: Page(pages[name]).text.replace("\u202f", " ") for name in ("evaluation", "search", "experiment")}
+    assert "default has the best log loss" in told["evaluation"]
+    assert "its lead over 1 other of 3 is within the noise" in told["evaluation"]
+    assert "selected on and flatters" in told["evaluation"]
+    assert "gain in log loss; right of 0 is better" in told["evaluation"]
+    values = [t.value for t in search().trials if np.isfinite(t.value)]
+    assert f"has a log loss of {min(values):.3f}" in told["search"]
+    assert "1 diverged" in told["search"]
+    assert "The best rate is the largest." in told["search"]
+    assert told["search"].count("The best trial has") == 3, "one U-curve an entry, the best trial marked"
+    for words in (experiment().intent, experiment().expectation, experiment().finding):
+        assert words in told["experiment"]
+    lost = replace(search(), trials=())
+    assert "No trial was finished" in render(lost)
+    recipe, none = make_run("binary").recipe, Diagnosis()
+    interrupted = Improvement(recipe, (), None, (), (), none, none, "interrupted", 0, 0.0)
+    with pytest.raises(InputError, match="Go on with it first"):
+        render(interrupted)
+    done = replace(interrupted, run=make_run("binary"), outcome="budget")
+    assert render(done) == render(make_run("binary").with_(story=Story((), ended="budget")))
+
+
+def test_the_verbs_write_a_page(tmp_path):
+    for i, found in enumerate((evaluation(), search(), experiment())):
+        found.report(tmp_path / f"{i}.html")
+        assert (tmp_path / f"{i}.html").read_text() == render(found)
 
 
 def test_the_baseline_is_drawn_as_the_threshold_of_skill(pages):

@@ -43,7 +43,8 @@ def run_of(problem: Problem, **facts: Any) -> Run:
     preparation = Preparation.fit(problem, train, recipe.prepare)
     predicted = problem.y[test]
     return Run(
-        0.0, EMPTY, "completed", recipe, held_out=HeldOut(problem.y[test], predicted), preparation=preparation,
+        0.0, EMPTY, "completed", recipe, preparation=preparation,
+        held_out=HeldOut(problem.y[test], predicted, index=test),
         scores=score("regression", problem.y[test], predicted + 0.01), facts={"kind": "regression", **facts},
     )  # fmt: skip
 

@@ -35,6 +35,7 @@ __all__ = ["command"]
 @click.option("--group", metavar="COLUMN", help="Rows with equal values stay together.")
 @click.option("--time", metavar="COLUMN", help="Train on the past, hold out what follows.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds.")
+@click.option("--report", metavar="FILE", help="Write a report as HTML.")
 @reading
 @click.option("-q", "--quiet", is_flag=True, help="Print the mean scores alone: NAME=SCORE, a line each.")
 @events
@@ -43,7 +44,7 @@ def command(
     presets: tuple[str, ...], folds: int, repeats: int, seeds: int, nested: bool, inner: int,
     space: str | None, strategy: str, trials: int, metric: str | None,
     group: str | None, time: str | None, seed: int, delimiter: str | None, encoding: str | None, decimal: str | None,
-    quiet: bool, as_json: bool,
+    quiet: bool, report: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Score recipes on the table DATA beside two baselines, with intervals over the folds.
 
@@ -59,11 +60,14 @@ def command(
     """
     from fallline.cli.job import Source, described
     from fallline.cli.progress import TrainingProgress
+    from fallline.cli.report import written
     from fallline.cli.screen import Screen
     from fallline.cli.train import recipe_text
     from fallline.evaluate import evaluate
     from fallline.recipe import default, from_toml, override
 
+    if report is not None and Path(report).exists():
+        raise InputError(f"{report} exists already. Choose another name.")
     recipes = {name: default(name) for name in presets or (() if recipe_files else ("default",))}
     for path in recipe_files:
         name = Path(path).stem
@@ -83,6 +87,8 @@ def command(
             on_progress=progress,
         )  # fmt: skip
     screen.lines(str(found).splitlines())
+    if report is not None:
+        written(found, report, screen)
     screen.event("finished", **found.to_dict())
     if quiet:
         for name in found.names:

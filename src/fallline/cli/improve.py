@@ -17,7 +17,7 @@ from fallline.errors import InputError
 if TYPE_CHECKING:
     from fallline.cli.job import Source
     from fallline.cli.screen import Screen
-    from fallline.types import ImproveEvent, Improvement, Recipe
+    from fallline.types import ImproveEvent, Improvement, Problem, Recipe
 
 __all__ = ["command"]
 
@@ -155,28 +155,31 @@ def _work(
             screen.note(f"Stopped. Go on with: fallline improve --resume {folder}")
             screen.event("interrupted", folder=str(folder))
             raise SystemExit(128 + (stop.signum or 2))
-        _saved(found, folder, source, screen)
+        _saved(found, problem, folder, source, screen)
 
 
-def _saved(found: Improvement, folder: Path, source: Source, screen: Screen) -> None:
+def _saved(found: Improvement, problem: Problem, folder: Path, source: Source, screen: Screen) -> None:
     import shlex
 
     from fallline.cli.files import put_new
+    from fallline.cli.job import REPORT, examined
     from fallline.cli.show import fact, heading
     from fallline.recipe import to_toml
     from fallline.report import render
     from fallline.store import RunFolder, environment, write_run
+    from fallline.types import Story
 
     assert found.run is not None
     put_new(folder / RECIPE_FILE, to_toml(found.recipe).encode(), overwrite=True)
     place = folder / RUN_FOLDER
     run = found.run.with_(
-        facts={**found.run.facts, "name": folder.name},
+        facts={**found.run.facts, "name": folder.name, "folder": str(place)},
         environment=environment(seed=found.recipe.seed, fingerprint=found.run.facts.get("fingerprint", "")),
+        story=Story.of(found),
     )
     with RunFolder.create(place, overwrite=place.exists()) as opened:
         write_run(opened, run)
-        opened.write("report.html", render(run).encode("utf-8"))
+        opened.write(REPORT, render(examined(run, problem, opened)).encode("utf-8"))
     heading(screen, "Saved")
     fact(screen, "ledger", str(folder / "ledger.jsonl"))
     fact(screen, "recipe", str(folder / RECIPE_FILE))

@@ -11,10 +11,11 @@ from fallline.cli.options import runs_dir
 from fallline.errors import FalllineError
 
 if TYPE_CHECKING:
+    from fallline.cli.screen import Screen
     from fallline.store import RunFolder
-    from fallline.types import Run
+    from fallline.types import Evaluation, Run, Search
 
-__all__ = ["command"]
+__all__ = ["command", "written"]
 
 
 @click.command("report")
@@ -23,7 +24,7 @@ __all__ = ["command"]
 @click.option("-o", "--output", metavar="FILE", help="Where to.  [default: report.html in the run folder]")
 @click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
 def command(run: str, runs_dir: str, output: str | None, overwrite: bool) -> None:
-    """Write the report of RUN (a run folder, or its name) again, for example with a newer fallline.
+    """Write the report of RUN again: a run folder or its name, or the folder of an improvement.
 
     Without --output it takes the place of the run's own report.html; a report.html that fallline did not write, or that
     was changed since, is left alone. Where the folder does not know yet what its model does once it is loaded again,
@@ -47,16 +48,28 @@ def command(run: str, runs_dir: str, output: str | None, overwrite: bool) -> Non
         click.echo(folder.path / REPORT)
 
 
+def written(found: Evaluation | Search, path: str, screen: Screen) -> None:
+    """Write the report of what a command found, and say where it lies."""
+    from fallline.cli.files import put_new
+    from fallline.report import render
+
+    put_new(Path(path), render(found).encode("utf-8"))
+    screen.say(f"the report: {path}")
+    screen.event("report", path=path)
+
+
 def folder_of(run: str, runs_dir: str) -> Path:
     """Return the run folder that is meant by a path or, where there is no such path, by a name below ``runs_dir``."""
-    path = Path(run)
-    named = Path(runs_dir) / run
-    return named if not path.exists() and named.is_dir() else path
+    path, named = Path(run), Path(runs_dir) / run
+    if not path.exists() and named.is_dir():
+        return named
+    # What `fallline improve` leaves: its ledger, and the run that came of it.
+    return path / "run" if (path / "ledger.jsonl").is_file() and (path / "run").is_dir() else path
 
 
 def _examined(run: Run, folder: RunFolder) -> Run:
     """Load the model again where nobody did; only with the very table that the run was made from."""
-    if run.final is not None or run.held_out is None or run.held_out.rows != "test" or run.outcome == "interrupted":
+    if run.final is not None or run.held_out is None or run.held_out.index is None or run.held_out.rows != "test":
         return run
     from fallline.cli.job import examined, forked
 

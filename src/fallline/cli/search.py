@@ -40,6 +40,7 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @click.option("--widen", type=click.IntRange(0), default=2, show_default=True, help="Widenings of a border.")
 @click.option("--journal", metavar="FILE", help="Remember finished trials; the same call goes on there.")
 @click.option("-o", "--output", metavar="FILE", help="Write the best recipe as TOML.")
+@click.option("--report", metavar="FILE", help="Write a report as HTML.")
 @reading
 @click.option("-q", "--quiet", is_flag=True, help="Print the best changes alone: KEY=VALUE, a line each.")
 @events
@@ -47,7 +48,8 @@ def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], space: str, strategy: str, trials: int,
     budget: float | None, recipe_file: str | None, preset: str, folds: int, seeds: int, metric: str | None,
     group: str | None, time: str | None, seed: int, widen: int, journal: str | None, output: str | None,
-    delimiter: str | None, encoding: str | None, decimal: str | None, quiet: bool, as_json: bool,
+    delimiter: str | None, encoding: str | None, decimal: str | None, report: str | None,
+    quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Search for better values of recipe entries on the table DATA.
 
@@ -62,13 +64,15 @@ def command(
     from fallline.cli.files import put_new
     from fallline.cli.job import Source, described
     from fallline.cli.progress import TrainingProgress
+    from fallline.cli.report import written
     from fallline.cli.screen import Screen, jsonable
     from fallline.cli.train import recipe_text
     from fallline.recipe import default, from_toml, override, to_toml
     from fallline.search import search
 
-    if output is not None and Path(output).exists():
-        raise InputError(f"{output} exists already. Choose another name.")
+    for path in (output, report):
+        if path is not None and Path(path).exists():
+            raise InputError(f"{path} exists already. Choose another name.")
     recipe = default(preset) if recipe_file is None else from_toml(recipe_text(Path(recipe_file)))
     short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
     recipe = override(recipe, [*assignments, *short])
@@ -90,6 +94,8 @@ def command(
     if output is not None and found.trials:
         put_new(Path(output), to_toml(found.recipe).encode())
         screen.say(f"the recipe: {output}")
+    if report is not None:
+        written(found, report, screen)
     for finding in found.findings:
         screen.event("finding", **asdict(finding))
     screen.event("interrupted" if found.outcome == "interrupted" else "finished", **found.to_dict())

@@ -9,7 +9,7 @@ from typing import Any
 from fallline.errors import InputError
 from fallline.improve.candidates import Candidate
 from fallline.search import JsonLines
-from fallline.types import Comparison, Experiment
+from fallline.types import Experiment
 
 __all__ = ["LEDGER", "Ledger"]
 
@@ -50,7 +50,7 @@ class Ledger:
             keys = entry["keys"]
             if (entry["stage"], entry["control"]) == (stage, control) and all(key in by_key for key in keys):
                 del self._known[place]
-                return _experiment(entry["experiment"]), [by_key[key] for key in keys]
+                return Experiment.from_dict(entry["experiment"]), [by_key[key] for key in keys]
         return None
 
     def add(
@@ -66,10 +66,3 @@ class Ledger:
                     "experiment": experiment.to_dict(),
                 }
             )  # fmt: skip
-
-
-def _experiment(given: Mapping[str, Any]) -> Experiment:
-    """Read what `Experiment.to_dict` wrote."""
-    comparisons = tuple(Comparison(**{**one, "differences": tuple(one["differences"])}) for one in given["comparisons"])
-    scores = {arm: tuple(values) for arm, values in given["scores"].items()}
-    return Experiment(**{**given, "seeds": tuple(given["seeds"]), "scores": scores, "comparisons": comparisons})

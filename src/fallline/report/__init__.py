@@ -1,6 +1,5 @@
-"""The report: one self-contained HTML file that a person can read, print, keep and hand on."""
+"""The report of a run, an evaluation, a search or an experiment: one self-contained HTML file to keep and hand on."""
 
 from fallline.report.page import document, render, write_report
-from fallline.report.story import Step, Story
 
-__all__ = ["Step", "Story", "document", "render", "write_report"]
+__all__ = ["document", "render", "write_report"]

@@ -1,4 +1,4 @@
-"""From a run to a report: the sections in their order, then the file."""
+"""From a run, or what compares runs, to a report: the sections in their order, then the file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fallline.errors import InputError
 from fallline.report import part_data, part_experiments, part_learning, part_model, part_next, part_overview
 from fallline.report.document import Document
 from fallline.report.html import to_html
+from fallline.report.pages import FOOT, evaluation_document, experiment_document, search_document
 from fallline.report.remarks import at_a_glance
-from fallline.report.story import Story
 from fallline.report.view import View
-
-if TYPE_CHECKING:
-    from fallline.types import Run
+from fallline.types import Evaluation, Experiment, Improvement, Run, Search, Story
 
 __all__ = ["document", "render", "write_report"]
 
@@ -34,17 +31,35 @@ _SECTIONS = (
     part_next.extensions,
     part_model.resources,
 )
-FOOT = "Made by fallline. This page is complete in itself: it loads nothing and runs nothing."
+Reported = Run | Improvement | Evaluation | Search | Experiment
 
 
-def document(run: Run, *, story: Story | None = None) -> Document:
-    """Return the report of a run as sections of plain values, independent of any file format.
+def document(what: Reported) -> Document:
+    """Return a report as sections of plain values, independent of any file format.
 
     Args:
-        run: a finished or interrupted run; of what it does not have, the report says so.
-        story: the experiments behind it.
+        what: a finished or interrupted run, of which the report says what it does not have; an improvement, an
+            evaluation, a search or an experiment.
+
+    Raises:
+        InputError: an improvement that was interrupted has no run to report.
     """
-    view = View(run, story)
+    match what:
+        case Evaluation():
+            return evaluation_document(what)
+        case Search():
+            return search_document(what)
+        case Experiment():
+            return experiment_document(what)
+        case Improvement():
+            if what.run is None:
+                raise InputError("This improvement was interrupted: it has no run to report. Go on with it first.")
+            return _of_a_run(what.run.with_(story=Story.of(what)))
+    return _of_a_run(what)
+
+
+def _of_a_run(run: Run) -> Document:
+    view = View(run)
     return Document(
         title=part_overview.title(view),
         kicker=part_overview.kicker(view),
@@ -56,24 +71,23 @@ def document(run: Run, *, story: Story | None = None) -> Document:
     )
 
 
-def render(run: Run, *, story: Story | None = None) -> str:
-    """Return the report of a run as one self-contained HTML page.
+def render(what: Reported) -> str:
+    """Return a report as one self-contained HTML page.
 
     The page needs no network and no script, and a content-security policy inside it forbids both; names of columns,
     classes and files appear as text whatever they contain.
 
     Args:
-        run: a finished or interrupted run; of what it does not have, the report says so.
-        story: the experiments behind it.
+        what: as for `document`.
     """
-    return to_html(document(run, story=story))
+    return to_html(document(what))
 
 
-def write_report(run: Run, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write the report of a run as one HTML file, wholly or not at all.
+def write_report(what: Reported, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a report as one HTML file, wholly or not at all.
 
     Args:
-        run: the run.
+        what: as for `document`.
         path: the file to write; its folder has to exist.
         overwrite: replace a file that is there already.
 
@@ -92,7 +106,7 @@ def write_report(run: Run, path: str | os.PathLike[str], *, overwrite: bool = Fa
         raise InputError(f"The folder {str(target.parent)!r} does not exist; create it first, or give another path.")
     if not overwrite and os.path.lexists(target):
         raise _in_the_way(target)
-    _put(target, render(run).encode("utf-8"), overwrite)
+    _put(target, render(what).encode("utf-8"), overwrite)
     return target
 
 

@@ -21,10 +21,9 @@ from fallline.report.document import (
     Span,
     Table,
 )
-from fallline.report.story import Step
 from fallline.report.text import METRICS, count, metric, name, number, percent, plural
 from fallline.report.view import View
-from fallline.types import Comparison, Decision, Experiment
+from fallline.types import Comparison, Decision, Experiment, Step
 
 __all__ = ["experiment_blocks", "experiments", "improvements"]
 
@@ -97,12 +96,12 @@ def improvements(view: View) -> Section:
 
 def _kept_row(place: int, step: Step) -> tuple[Cell, ...]:
     one = step.experiment
-    arm = next((c for c in one.comparisons if c.name in step.kept), one.best)
-    control = _mean(one.scores.get("control", ()))
+    arm = next((c for c in one.comparisons if c.name == step.kept), None)
+    control = _mean(one.scores.get("control") or next(iter(one.scores.values()), ()))
     treated = _mean(one.scores.get(arm.name, ())) if arm else "–"
     gain = number(arm.mean) if arm else "–"
     span = f"{number(arm.low)} to {number(arm.high)}" if arm and math.isfinite(arm.low) else "–"
-    return Span(", ".join(name(k, 60) for k in step.kept), "mono"), str(place), control, treated, gain, span
+    return Span(name(step.kept, 80), "mono"), str(place), control, treated, gain, span
 
 
 def _mean(values: tuple[float, ...]) -> str:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from fallline.report.markup import clean
-from fallline.report.story import Story
 from fallline.report.text import metric, name, who
-from fallline.types import PROBLEM_KINDS, Finding, Inside, Run, Score
+from fallline.types import PROBLEM_KINDS, Finding, Inside, Run, Score, Story
 
 __all__ = ["Member", "View"]
 
@@ -44,11 +43,11 @@ class View:
 
     Args:
         run: the run.
-        story: the experiments behind it; None: none were run.
     """
 
-    def __init__(self, run: Run, story: Story | None = None) -> None:
-        self.run, self.story = run, story
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.story: Story | None = run.story
         self.facts: Mapping[str, Any] = run.facts if isinstance(run.facts, Mapping) else {}
         self.environment: Mapping[str, Any] = run.environment if isinstance(run.environment, Mapping) else {}
 
@@ -95,6 +94,9 @@ class View:
     @cached_property
     def folder(self) -> str:
         """The run folder in code: only what cannot be misread in a shell or in Python."""
+        told = self.facts.get("folder")
+        if isinstance(told, str) and re.fullmatch(r"[\w. \-/]+", told):
+            return told
         return f"runs/{self.name}" if self.name and re.fullmatch(r"[\w. \-]+", self.name) else "runs/NAME"
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,7 +14,19 @@ from fallline.store.environment import environment
 from fallline.store.folder import RunFolder
 from fallline.store.plain import dumps, loads
 from fallline.store.tables import inside_from_parquet, inside_to_parquet, trace_from_parquet, trace_to_parquet
-from fallline.types import ColumnSummary, Diagnosis, FinalModel, Finding, HeldOut, Outcome, Recipe, Run, Score, Summary
+from fallline.types import (
+    ColumnSummary,
+    Diagnosis,
+    FinalModel,
+    Finding,
+    HeldOut,
+    Outcome,
+    Recipe,
+    Run,
+    Score,
+    Story,
+    Summary,
+)
 
 __all__ = ["RUN_VERSION", "load_run", "save_run", "write_final", "write_run", "write_start"]
 
@@ -23,6 +35,7 @@ RUN_VERSION = 1
 _RECIPE, _RUN, _ENVIRONMENT = "recipe.toml", "run.json", "environment.json"
 _TRACE, _INSIDE, _HELD_OUT = "trace.parquet", "inside.parquet", "held_out.npz"
 _PREPARATION, _MODEL, _FINAL = "preparation.json", "model.keras", "final.json"
+_STORY = "story.json"
 
 _T = TypeVar("_T")
 
@@ -75,10 +88,12 @@ def write_run(folder: RunFolder, run: Run) -> None:
         files[_PREPARATION] = dumps({"version": RUN_VERSION, "preparation": run.preparation.to_dict()}, indent=1)
     if run.final is not None:
         files[_FINAL] = _final_json(run.final)
+    if run.story is not None:
+        files[_STORY] = dumps({"version": RUN_VERSION, "story": run.story.to_dict()}, indent=1)
     if run.held_out is not None:
-        files[_HELD_OUT] = pack(
-            {"y": run.held_out.y, "prediction": run.held_out.prediction}, {"rows": run.held_out.rows}
-        )
+        arrays = {"y": run.held_out.y, "prediction": run.held_out.prediction}
+        index = {} if run.held_out.index is None else {"index": run.held_out.index}
+        files[_HELD_OUT] = pack(arrays | index, {"rows": run.held_out.rows})
     if run.model is not None:
         from fallline.store.model_file import model_bytes
 
@@ -89,7 +104,7 @@ def write_run(folder: RunFolder, run: Run) -> None:
             "Load it whole first."
         )
     interrupted = run.outcome == "interrupted"
-    gone = [name for name in (_RECIPE, _PREPARATION, _HELD_OUT, _INSIDE, _FINAL) if name not in files]
+    gone = [name for name in (_RECIPE, _PREPARATION, _HELD_OUT, _INSIDE, _FINAL, _STORY) if name not in files]
     folder.write_all(
         files, status="interrupted" if interrupted else "finished", drop=gone, keep_checkpoints=interrupted
     )
@@ -207,7 +222,9 @@ def load_run(
     if _PREPARATION in names:
         found["preparation"] = _preparation(folder)
     if _FINAL in names:
-        found["final"] = _final(folder)
+        found["final"] = _noun(folder, _FINAL, FinalModel.from_dict)
+    if _STORY in names:
+        found["story"] = _noun(folder, _STORY, Story.from_dict)
     if model and _MODEL in names:
         from fallline.store.model_file import load_model_bytes
 
@@ -291,17 +308,18 @@ def _column(given: Mapping[str, Any]) -> ColumnSummary:
 def _held_out(folder: RunFolder) -> HeldOut:
     arrays, meta = unpack(folder.read(_HELD_OUT), str(folder.path / _HELD_OUT))
     try:
-        return HeldOut(y=arrays["y"], prediction=arrays["prediction"], rows=str(meta["rows"]))
+        return HeldOut(arrays["y"], arrays["prediction"], str(meta["rows"]), arrays.get("index"))
     except (KeyError, TypeError) as error:
         raise _strange(folder, _HELD_OUT, error) from error
 
 
-def _final(folder: RunFolder) -> FinalModel:
-    body = _json(folder, _FINAL)
+def _noun(folder: RunFolder, name: str, make: Callable[[Any], _T]) -> _T:
+    """Read a file that holds one noun under its own name."""
+    body = _json(folder, name)
     try:
-        return FinalModel.from_dict(body["final"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _strange(folder, _FINAL, error) from error
+        return make(body[name.removesuffix(".json")])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _strange(folder, name, error) from error
 
 
 def _preparation(folder: RunFolder) -> Any:

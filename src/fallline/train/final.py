@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline.data import as_pixels, split_rows
+from fallline.errors import InputError
 from fallline.score import score
 from fallline.train.prediction import apply_model
 from fallline.types import FinalModel, Problem, Run
@@ -31,15 +32,23 @@ def examine_final(run: Run, problem: Problem, loaded: Any, file: str, content: b
         file: the file's name.
         content: of the file.
         seed: of the choice of rows and of the shuffling.
+
+    Raises:
+        InputError: the problem is not the run's.
     """
     assert run.recipe is not None
     assert run.preparation is not None
     if run.recipe.network.kind == "lenet5":
         problem = as_pixels(problem)
-    training, test = split_rows(problem, run.recipe.split, run.recipe.seed)
     held = run.held_out
-    kept = held is not None and held.rows == "test" and len(held.y) == len(test)
-    rows = test if kept else training[:_MOST_ROWS]
+    kept = held is not None and held.rows == "test" and held.index is not None
+    if kept:
+        assert held is not None
+        rows = np.asarray(held.index)
+        if rows.max(initial=0) >= problem.n_rows or not np.array_equal(problem.y[rows], held.y):
+            raise InputError("These are not the rows that the run was scored on: give the table it was trained on.")
+    else:
+        rows = split_rows(problem, run.recipe.split, run.recipe.seed)[0][:_MOST_ROWS]
     raw = run.preparation.raw(problem.frame.iloc[rows])
     again = _shaped(problem, apply_model(loaded, raw))
     if kept:

@@ -161,4 +161,4 @@ def _score(
     )
     if name == "test" and not many:
         scores += baselines(problem, prepared.features, prepared.train_rows, rows, seed=_BOOTSTRAP_SEED)
-    return scores, HeldOut(y, prediction, name)
+    return scores, HeldOut(y, prediction, name, np.asarray(rows, np.int64))

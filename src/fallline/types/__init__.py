@@ -37,6 +37,7 @@ from fallline.types.recipe import (
 )
 from fallline.types.run import Deferred, HeldOut, Outcome, Progress, Run, Score
 from fallline.types.search import Choice, Dimension, Range, Search, Trial
+from fallline.types.story import Step, Story
 from fallline.types.trace import Trace
 from fallline.types.treatment import Design
 
@@ -95,7 +96,9 @@ __all__ = [
     "Search",
     "Severity",
     "SplitRecipe",
+    "Step",
     "StoppingRecipe",
+    "Story",
     "Summary",
     "TensorCheck",
     "Trace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,11 @@ class Evaluation:
         sign = -1.0 if self.higher_is_better else 1.0
         means = {name: sign * self.score(name).value for name in self.names}
         return min(means, key=lambda name: (math.isnan(means[name]), means[name]))
+
+    def report(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the self-contained HTML report; refuse to replace a file unless asked."""
+        # Reports live in a higher room, which is looked up when it is asked for.
+        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able values (NaN where there is none)."""

@@ -94,6 +94,11 @@ class Experiment:
         # Drawing lives in a higher room, which is looked up when it is asked for.
         return importlib.import_module("fallline.plot").plot_experiment(self, ax)
 
+    def report(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the self-contained HTML report; refuse to replace a file unless asked."""
+        # Reports live in a higher room, which is looked up when it is asked for.
+        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
+
     def _rows(self) -> list[tuple[str, ...]]:
         """The table: a line for the control and one for each arm."""
         means = {arm: sum(values) / len(values) for arm, values in self.scores.items() if values}
@@ -111,6 +116,19 @@ class Experiment:
     def _head(self) -> tuple[str, ...]:
         direction = "higher" if self.higher_is_better else "lower"
         return "arm", f"{self.metric} ({direction} is better)", "gain", "95 % interval", "p", "decision"
+
+    @staticmethod
+    def from_dict(given: Mapping[str, Any]) -> Experiment:
+        """Return the experiment whose `to_dict` this is, lists instead of tuples allowed.
+
+        Raises:
+            KeyError, TypeError: it is not.
+        """
+        comparisons = tuple(
+            Comparison(**{**one, "differences": tuple(one["differences"])}) for one in given["comparisons"]
+        )
+        scores = {arm: tuple(values) for arm, values in given["scores"].items()}
+        return Experiment(**{**given, "seeds": tuple(given["seeds"]), "scores": scores, "comparisons": comparisons})
 
     def __str__(self) -> str:
         rows = [self._head, *self._rows()]

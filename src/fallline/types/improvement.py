@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -98,6 +99,11 @@ class Improvement:
         if not isinstance(self.better, Recipe):
             raise AttributeError("A Keras model was improved: its design is `.better`, the trained model `.run.model`.")
         return self.better
+
+    def report(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the self-contained HTML report; refuse to replace a file unless asked."""
+        # Reports live in a higher room, which is looked up when it is asked for.
+        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, strings and numbers, ready for JSON."""

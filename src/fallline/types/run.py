@@ -57,11 +57,13 @@ class HeldOut:
         prediction: regression (n,) or (n, k) in the target's units; binary (n,) probability of class 1; multiclass
             (n, classes) probabilities; multilabel (n, k) probabilities.
         rows: ``test`` or ``out_of_fold``.
+        index: (n,) int64, which rows of the problem; None where that is not known.
     """
 
     y: np.ndarray
     prediction: np.ndarray
     rows: str = "test"
+    index: np.ndarray | None = None
 
 
 Outcome = Literal["completed", "stopped_early", "diverged", "interrupted"]
@@ -146,6 +148,7 @@ class Run:
             ``stopped_epoch``, ``best_epoch``, ``loss``, ``metrics``, ``temperature``, ``parameters``.
         environment: versions, machine, seed, time: plain JSON-able.
         final: the model loaded again from its file, and which columns it relies on; None: that was not looked at.
+        story: a `fallline.types.Story`: the experiments behind it; None: none were run.
     """
 
     model: Any
@@ -160,6 +163,7 @@ class Run:
     facts: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     final: FinalModel | None = None
+    story: Any = None
 
     def __post_init__(self) -> None:
         if isinstance(self.model, Deferred):

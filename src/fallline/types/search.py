@@ -152,6 +152,11 @@ class Search:
         """Draw each entry's share of the score's variance; return Matplotlib's axes."""
         return _verb("plot_importance")(self, ax)
 
+    def report(self, path: Any, *, overwrite: bool = False) -> Any:
+        """Write the self-contained HTML report; refuse to replace a file unless asked."""
+        # Reports live in a higher room, which is looked up when it is asked for.
+        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able values (NaN where there is none)."""
         return {
