@@ -26,7 +26,10 @@ __all__ = ["IDS", "PAGE", "Row", "mistakes", "page", "rows"]
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE, PAGE = CHECKOUT / "docs/catalogue.toml", CHECKOUT / "docs/catalogue.md"
-IDS = tuple([f"T{i}" for i in range(1, 22)] + [f"D{i}" for i in range(1, 5)])
+IDS = (
+    *(f"T{i}" for i in range(1, 22)), *(f"D{i}" for i in range(1, 5)), *(f"W{i}" for i in range(1, 7)),
+    "S", "R", "H", "H9", "H10",
+)  # fmt: skip
 
 _HEAD = """\
 # The catalogue: what there is, how to switch it on, and what tests it
@@ -40,7 +43,7 @@ class Row:
     """One technique.
 
     Args:
-        id: T1 to T21 (the learning algorithm), D1 to D4 (data).
+        id: T (the learning algorithm), D (data), W (watching), S (symptoms), R (treatments), H (search).
         what: its name.
         note: one or two sentences: which to use when.
         python: snippets that switch it on from Python; ``fl`` is fallline.

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from click.testing import CliRunner
 
 import fallline
-from fallline.cli import COMMANDS
+from fallline.cli import COMMANDS, group
 from fallline.cli.train import KINDS, PRESETS
 from fallline.recipe.schema import entries
 from fallline.types import PROBLEM_KINDS
@@ -124,3 +125,9 @@ def test_python_dash_m() -> None:
         env={**os.environ, "PYTHONPATH": SOURCE}, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert done.stdout.strip() == f"fallline, version {fallline.__version__}"
+
+
+def test_the_help_of_training_says_when_to_stop() -> None:
+    said = " ".join(CliRunner().invoke(group, ["train", "--help"]).output.split())
+    for advice in ("unless a few percent of the loss matter", "gl for the best chance", "best average pq"):
+        assert advice in said

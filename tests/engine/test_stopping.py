@@ -121,7 +121,11 @@ def test_criteria_stop_where_their_definitions_say(
     held, trained = [float(a) for a, _ in curves], [float(b) for _, b in curves]
     alpha = 7.77 if criterion == "gl" else 0.3337  # no quotient of such whole numbers is equal to it
     stopping = Stopping(criterion=criterion, alpha=alpha, strip=strip, successive=successive)
-    assert run(stopping, held, trained)[0] == prechelt(criterion, alpha, strip, successive, held, trained)
+    # As a population has them: the constants are the member's numbers.
+    own = {name: jnp.asarray(value, jnp.float32) for name, value in stopping.constants().items()}
+    assert stopping.program() == Stopping(criterion=criterion)
+    found = run(stopping.program(), held, trained, own)[0]
+    assert found == prechelt(criterion, alpha, strip, successive, held, trained)
 
 
 def numbers(factor: float, patience: float, min_delta: float = 0.0) -> dict[str, Any]:

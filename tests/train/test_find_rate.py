@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.errors import InputError
+from fallline.data import split_rows
+from fallline.errors import InputError, RecipeError
 from fallline.recipe import default, override
-from fallline.train.find_rate import smooth, steepest, valley
+from fallline.train.find_rate import smooth, steepest, valley, with_found_rate
 
 RATES = np.geomspace(1e-7, 10.0, 100)
 
@@ -76,6 +77,39 @@ def test_networks_of_a_recipe_differ_by_their_seeds_and_repeat_by_them() -> None
         watch=False,
     )
     assert run.outcome == "completed"
+
+
+def test_a_recipe_that_says_find_trains_with_what_the_training_rows_suggest() -> None:
+    x = np.random.default_rng(0).normal(size=(160, 2))
+    y = x[:, 0] * x[:, 1]
+    recipe = override(default("simple"), ["learning_rate=find", "epochs=2", "network.hidden=[8]"])
+    run = fl.train(recipe, x, y, verbose=0, watch=False)
+    facts = run.facts["learning_rate_found"]
+    assert run.recipe.optimizer.learning_rate == facts["suggestion"] > 1e-6
+    assert facts["lowest"] <= facts["suggestion"] <= facts["highest"]
+    # What stands in the untouched rows changes nothing.
+    other = y.copy()
+    other[split_rows(fl.make_problem(x, y), recipe.split, recipe.seed)[1]] = 100.0
+    found, _ = with_found_rate(fl.make_problem(x, other), recipe)
+    assert found.optimizer.learning_rate == run.recipe.optimizer.learning_rate
+    many = fl.train_many(recipe, x, y, seeds=[0], folds=2, verbose=0)
+    assert all(one.recipe.optimizer.learning_rate == one.facts["learning_rate_found"]["suggestion"] for one in many)
+
+
+def test_a_keras_model_is_trained_with_the_rate_that_was_found() -> None:
+    model, x, y = quadratic()
+    recipe = override(default("simple"), ["learning_rate=find", "optimizer.name=sgd"])
+    keywords = {"recipe": recipe, "batch_size": 200, "epochs": 2, "early_stopping": False, "verbose": 0}
+    many = fl.train_many(model, x, y, seeds=[0], **keywords)
+    run = fl.train(model, x, y, **keywords)
+    assert run.recipe.optimizer.learning_rate == run.facts["learning_rate_found"]["suggestion"]
+    assert 1e-3 < run.recipe.optimizer.learning_rate < 1.0
+    assert many[0].facts["learning_rate_found"] == run.facts["learning_rate_found"]
+
+
+def test_what_chooses_its_own_steps_has_no_rate_to_be_found() -> None:
+    with pytest.raises(RecipeError, match="tries steps along a gradient"):
+        override(default(), ["optimizer.name=lm", "learning_rate=find"])
 
 
 def test_mistakes_are_told() -> None:

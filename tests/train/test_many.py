@@ -116,14 +116,16 @@ def test_programs_that_differ_are_grouped_not_refused() -> None:
 
 
 def test_numbers_do_not_compile_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Learning rate, momentum, betas, penalties, dropout, noise, label smoothing, schedule and epochs are traced."""
+    """Rates, momentum, betas, penalties, noise, label smoothing, schedule, epochs, stopping's constants are traced."""
     traced = traces(monkeypatch)
     base = ["network.input_noise=0.1", "training.label_smoothing=0.1", "optimizer.l2=0.001", "training.batch_size=16"]
+    base += ["stopping.criterion=pq"]
     one = small(*base, "training.epochs=3")
     other = small(
         "network.dropout=0.4", "network.input_noise=0.3", "training.label_smoothing=0.2",
         "optimizer.l2=0.01", "optimizer.learning_rate=0.02", "optimizer.beta_1=0.8",
         "optimizer.schedule=cosine", "optimizer.warmup=0.1", "training.epochs=5", "training.batch_size=16", "seed=9",
+        "stopping.criterion=pq", "stopping.alpha=70", "stopping.strip=2", "stopping.min_delta=0.1",
     )  # fmt: skip
     runs = fl.train_many([one, other], X, Y, verbose=0)
     assert len(traced) == 1

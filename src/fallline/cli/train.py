@@ -65,6 +65,10 @@ def command(
     fallline train --resume runs/houses-1
     fallline train --fork runs/houses-1 seed=1
 
+    When to stop (stopping.criterion): patience or a small alpha, which are fast, unless a few percent of the loss
+    matter; gl for the best chance of a good network; for the best average pq where little overfits, else up (Prechelt
+    1998).
+
     Ctrl-C saves what was learned and says how to go on. In a script, --json writes a line when something happens: read,
     started, phase, epoch, finding, finished.
     """

@@ -380,13 +380,15 @@ def end_epoch(
         used: the weights that were evaluated; None: the parameters.
         numbers: the member's numbers, where something lowers its rate.
     """
-    epoch = before.epoch + 1
+    epoch, numbers = before.epoch + 1, numbers or {}
     finite = jnp.isfinite(running) & jnp.isfinite(monitored)
-    improved = finite & (monitored < before.best_loss - stopping.min_delta) & (epoch >= stopping.first_best)
+    needed = before.best_loss - stopping.constant("min_delta", numbers)
+    improved = finite & (monitored < needed) & (epoch >= stopping.first_best)
     wait = jnp.where(improved, 0, before.wait + 1)
-    curve, stops = should_stop(stopping, before.curve, epoch, running if trained is None else trained, monitored)
+    after_it = running if trained is None else trained
+    curve, stops = should_stop(stopping, before.curve, epoch, after_it, monitored, numbers)
     if stopping.criterion == "patience" and stopping.patience:
-        stops = wait >= stopping.patience
+        stops = wait >= stopping.constant("patience", numbers)
     outcome = jnp.where(finite, jnp.where(stops, STOPPED, RUNNING), DIVERGED).astype(jnp.int32)
     params, aux, optimizer = _select(
         finite, (after.params, after.aux, after.optimizer), (before.params, before.aux, before.optimizer)
@@ -394,7 +396,7 @@ def end_epoch(
     best = (before.best_params, before.best_aux)
     if stopping.keep_best:
         best = _select(improved, (after.params if used is None else used, after.aux), best)
-    own = pace(stopping, before.pace, numbers or {}, monitored, before.params, after.params)
+    own = pace(stopping, before.pace, numbers, monitored, before.params, after.params)
     return MemberState(
         params=params,
         aux=aux,

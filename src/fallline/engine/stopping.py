@@ -5,22 +5,30 @@ What no member uses has no state and costs nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Curve", "Pace", "Stopping", "begin_curve", "begin_pace", "pace", "should_stop"]
+__all__ = ["CONSTANTS", "Curve", "Pace", "Stopping", "begin_curve", "begin_pace", "pace", "should_stop"]
 
 Tree = Any
 Array = jax.Array | np.ndarray
 
 
+# The constants of a stopping -> their names among a member's numbers.
+CONSTANTS = {name: f"stop_{name}" for name in ("patience", "min_delta", "alpha", "strip", "successive")}
+
+
 @dataclass(frozen=True)
 class Stopping:
-    """When a member ends, which weights it keeps, and what its learning rate reacts to; all of it is compiled in.
+    """When a member ends, which weights it keeps, and what its learning rate reacts to.
+
+    What is kept and which criterion it is are compiled in. So are the constants, unless a member's numbers have them
+    under the names of `CONSTANTS`: members that differ in them alone share one program.
 
     The classes GL, PQ and UP are those of Prechelt, Early stopping - but when?, 1998, section 2.2, with E_va the
     monitored loss, E_opt its lowest value so far and E_tr the training loss after the epoch:
@@ -57,6 +65,19 @@ class Stopping:
     def stops(self) -> bool:
         """Whether a member may end before its last epoch."""
         return self.criterion != "patience" or self.patience > 0
+
+    def constant(self, name: str, numbers: Mapping[str, Any]) -> Any:
+        """Return a constant, a member's own where it has one."""
+        return numbers.get(CONSTANTS[name], getattr(self, name))
+
+    def constants(self) -> dict[str, float]:
+        """Return the constants as a member's numbers; they go with `program`."""
+        return {number: float(getattr(self, name)) for name, number in CONSTANTS.items()}
+
+    def program(self) -> Stopping:
+        """Return what of it has to be compiled in, where the members' numbers have the constants."""
+        usual = {name: getattr(Stopping(), name) for name in CONSTANTS}
+        return replace(self, **{**usual, "patience": min(1, self.patience)})
 
 
 class Curve(NamedTuple):
@@ -96,7 +117,12 @@ def begin_pace(stopping: Stopping, members: int, params: Tree) -> Pace | tuple[(
 
 
 def should_stop(
-    stopping: Stopping, curve: Curve | tuple[()], epoch: Array, trained: jax.Array, monitored: jax.Array
+    stopping: Stopping,
+    curve: Curve | tuple[()],
+    epoch: Array,
+    trained: jax.Array,
+    monitored: jax.Array,
+    numbers: Mapping[str, Any] | None = None,
 ) -> tuple[Curve | tuple[()], jax.Array]:
     """Return the memory behind an epoch, and whether one of Prechelt's criteria stops the member there.
 
@@ -106,15 +132,17 @@ def should_stop(
         epoch: () completed epochs, from 1.
         trained: () E_tr, the training loss after the epoch.
         monitored: () E_va.
+        numbers: the member's; its own constants among them.
     """
+    alpha, strip = (stopping.constant(name, numbers or {}) for name in ("alpha", "strip"))
     if not isinstance(curve, Curve):
         return curve, jnp.asarray(False)
     lowest = jnp.minimum(curve.lowest, monitored)
     # By its absolute value, so that losses below 0, which Prechelt does not have, keep the sense of a rise.
     lost = jnp.where(monitored > lowest, 100.0 * (monitored - lowest) / jnp.abs(lowest), 0.0)
     if stopping.criterion == "gl":
-        return curve._replace(lowest=lowest), lost > stopping.alpha
-    begins, ends = (epoch - 1) % stopping.strip == 0, epoch % stopping.strip == 0
+        return curve._replace(lowest=lowest), lost > alpha
+    begins, ends = (epoch - 1) % strip == 0, epoch % strip == 0
     total = jnp.where(begins, 0.0, curve.total) + trained
     low = jnp.where(begins, trained, jnp.minimum(curve.low, trained))
     rises = jnp.where(monitored > curve.previous, curve.rises + 1, 0)
@@ -126,10 +154,10 @@ def should_stop(
         rises=jnp.where(ends, rises, curve.rises).astype(jnp.int32),
     )
     if stopping.criterion == "up":
-        return after, ends & (rises >= stopping.successive)
-    progress = 1000.0 * (total - stopping.strip * low) / (stopping.strip * jnp.abs(low))
+        return after, ends & (rises >= stopping.constant("successive", numbers or {}))
+    progress = 1000.0 * (total - strip * low) / (strip * jnp.abs(low))
     # As a product: a training loss that rests has progress 0, by which one cannot divide.
-    return after, ends & (lost > stopping.alpha * progress)
+    return after, ends & (lost > alpha * progress)
 
 
 def pace(

@@ -51,7 +51,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         recipe: Recipe | None = None,
         overrides: Mapping[str, Any] | Sequence[str] | None = None,
         hidden: Sequence[int] | None = None,
-        learning_rate: float | None = None,
+        learning_rate: float | str | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         members: int | None = None,

@@ -29,7 +29,7 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
             rows, each member of the ensemble validated on another fold.
         overrides: entries of the recipe: ``{"network.dropout": 0.2}`` or ``["network.dropout=0.2"]``.
         hidden: units of each hidden layer, e.g. ``(256, 256)``; ``()``: a linear model.
-        learning_rate: step size (its peak, under a schedule).
+        learning_rate: step size (its peak, under a schedule); "find": what a range test suggests.
         epochs: most passes over the rows.
         batch_size: rows per step.
         members: number of networks.

@@ -44,7 +44,7 @@ def check(recipe: Recipe) -> Recipe:
     ... except RecipeError as error: print(error)
     The recipe has 2 mistakes:
       - optimizer.name = "adma" is not allowed: it takes one of "auto", "sgd", "adam", ... Did you mean 'adam'?
-      - optimizer.learning_rate = -1 is not allowed: it takes a number above 0, or "auto".
+      - optimizer.learning_rate = -1 is not allowed: it takes a number above 0, or "auto" or "find".
     """
     if not isinstance(recipe, Recipe):
         raise RecipeError(
@@ -158,6 +158,11 @@ def _steps(recipe: Recipe) -> Iterator[str]:
         yield (
             f'optimizer.clip_norm = {optimizer.clip_norm:g} shortens gradients, but optimizer.name = "{name}" takes '
             "none. Use clip_norm = 0."
+        )
+    if name in (*FULL_BATCH, *GRADIENT_FREE) and optimizer.learning_rate == "find":
+        yield (
+            f'optimizer.learning_rate = "find" tries steps along a gradient, but optimizer.name = "{name}" chooses its '
+            'steps by the loss. Use learning_rate = "auto".'
         )
     if optimizer.rate_by_fan_in and recipe.network.rate_per_layer:
         yield (

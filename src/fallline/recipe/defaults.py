@@ -20,23 +20,31 @@ from fallline.types import (
 __all__ = ["default"]
 
 
-def default(preset: str = "default") -> Recipe:
-    """Return a preset recipe.
+def default(preset: str = "default", *changes: str) -> Recipe:
+    """Return a preset recipe, changed where you say so.
 
     Args:
         preset: ``"default"``: today's best practice for tables, an ensemble whose open entries say ``"auto"``;
             ``"simple"``: one ReLU network with He initialisation, Adam at a constant 0.001 and patience, on
             standardised numbers: for teaching and for comparison.
+        changes: entries and their values as on a command line, ``"optimizer.l2=0.001"``; the section may be left out
+            where the entry's name is unique.
 
     Returns:
         the recipe; change it with `dataclasses.replace`, `override` or as TOML.
 
     Raises:
-        RecipeError: no such preset.
+        RecipeError: no such preset; every change that is not allowed.
 
     >>> default("simple").optimizer.name
     'adam'
+    >>> default("simple", "optimizer.name=sgd", "l2=0.001").optimizer.l2
+    0.001
     """
+    if changes:
+        from fallline.recipe.mapping import override  # it goes by the presets itself
+
+        return override(default(preset), changes)
     try:
         canonical(entries()["preset"], preset)
     except EntryError as wrong:

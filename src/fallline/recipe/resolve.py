@@ -238,6 +238,8 @@ def _optimizer(optimizer: OptimizerRecipe, *, regression: bool) -> OptimizerReci
         "damping": USUAL_DAMPING,
         **own_numbers(name),
     }
+    if optimizer.learning_rate == "find":  # found before a training (`fallline.train.find_rate`); else nothing needs it
+        optimizer = replace(optimizer, learning_rate="auto")
     numbers = {key: _pick(getattr(optimizer, key), value) for key, value in usual.items()}
     schedule = _pick(optimizer.schedule, "constant" if name in (*FULL_BATCH, *GRADIENT_FREE) else "cosine")
     return replace(optimizer, name=name, schedule=schedule, **numbers)

@@ -71,7 +71,7 @@ class Entry:
         """What may stand here, in words.
 
         >>> entries()["optimizer.learning_rate"].allowed
-        'a number above 0, or "auto"'
+        'a number above 0, or "auto" or "find"'
         """
         if self.choices:
             return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)

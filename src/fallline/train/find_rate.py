@@ -16,9 +16,9 @@ from fallline.engine.sweep import sweep
 from fallline.errors import InputError
 from fallline.train.api import is_keras_model, make_recipe_problem
 from fallline.train.arrays import as_arrays, rows_of
-from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, RateSweep, Recipe
+from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, Problem, RateSweep, Recipe
 
-__all__ = ["find_learning_rate", "smooth", "steepest", "valley"]
+__all__ = ["find_learning_rate", "smooth", "steepest", "valley", "with_found_rate", "with_rate_for_keras"]
 
 Tree = Any
 
@@ -27,6 +27,8 @@ _LOWEST, _HIGHEST, _STEPS, _EXPLODED = 1e-7, 10.0, 100, 4.0
 _SMOOTHING = 0.9  # of the running mean: half of it is the last seven steps
 _SKIPPED_FIRST, _SKIPPED_LAST = 10, 1  # where the steepest fall is not looked for, as in Lightning
 _ROWS = 4_096  # a range test needs no more than what its steps can see
+_SEEDS = 5
+_RATES = np.geomspace(_LOWEST, _HIGHEST, _STEPS)
 
 
 def find_learning_rate(
@@ -38,7 +40,7 @@ def find_learning_rate(
     kind: str | None = None,
     recipe: Recipe | None = None,
     batch_size: int | None = None,
-    seeds: int = 5,
+    seeds: int = _SEEDS,
     low: float = _LOWEST,
     high: float = _HIGHEST,
     steps: int = _STEPS,
@@ -83,8 +85,65 @@ def find_learning_rate(
     else:
         problem = make_recipe_problem(x, y, target, kind, None)
         name, task, start, numbers, data, batch = _table(what, recipe, problem, batch_size, seeds, seed, rows)
-    rates = np.geomspace(low, high, steps)
-    n = len(data[2])
+    return _test(name, task, start, numbers, data, batch, np.geomspace(low, high, steps), seed)
+
+
+def with_found_rate(
+    problem: Problem, recipe: Recipe, rows: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[Recipe, dict[str, Any]]:
+    """Return the recipe with the learning rate that the range test suggests, and what a run records of it.
+
+    Args:
+        problem: the problem.
+        recipe: checked; where its learning rate is not "find", it comes back as it is.
+        rows: (training rows, untouched rows) of an outer fold; None: as the recipe splits. The test sees training rows
+            alone.
+    """
+    if recipe.optimizer.learning_rate != "find":
+        return recipe, {}
+    plain = _plain(recipe)
+    made = _table(plain, None, problem, None, _SEEDS, recipe.seed, _ROWS, rows)
+    return _found(plain, _test(*made, _RATES, plain.seed))
+
+
+def with_rate_for_keras(
+    model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None, seed: int, batch: Any, rows: np.ndarray | None = None
+) -> tuple[Recipe | None, dict[str, Any]]:
+    """Return the same for a Keras model; see `with_found_rate`.
+
+    Args:
+        model: of the user's own.
+        x: (n, ...) inputs.
+        y: (n, ...) targets.
+        recipe: checked, or None.
+        seed: of the test.
+        batch: rows a step; None: the recipe's.
+        rows: the training rows; None: all.
+    """
+    if recipe is None or recipe.optimizer.learning_rate != "find":
+        return recipe, {}
+    plain = _plain(recipe)
+    x, y = (x, y) if rows is None else keras.tree.map_structure(lambda a: a[rows], (x, y))
+    asked = recipe.training.batch_size if batch is None else batch
+    size = rows_of((x, y), "x and y") if asked == "all" else None if asked == "auto" else int(asked)
+    return _found(plain, _test(*_keras(model, x, y, plain, size, _SEEDS, seed, _ROWS), _RATES, seed))
+
+
+def _plain(recipe: Recipe) -> Recipe:
+    return replace(recipe, optimizer=replace(recipe.optimizer, learning_rate="auto"))
+
+
+def _found(plain: Recipe, sweep: RateSweep) -> tuple[Recipe, dict[str, Any]]:
+    low, high = sweep.spread
+    facts = {"suggestion": sweep.suggestion, "lowest": low, "highest": high, "networks": len(sweep.losses)}
+    found = replace(plain, optimizer=replace(plain.optimizer, learning_rate=float(sweep.suggestion)))
+    return found, {"learning_rate_found": facts}
+
+
+def _test(
+    name: str, task: Task, start: Tree, numbers: Tree, data: Tree, batch: int, rates: np.ndarray, seed: int
+) -> RateSweep:
+    n, seeds, steps = len(data[2]), len(jax.tree.leaves(numbers)[0]), len(rates)
     orders = np.stack([_order(n, min(batch, n), steps, seed + i) for i in range(seeds)])
     numbers = {**numbers, "learning_rate": np.ones(seeds, np.float32)}
     data, factors = jax.tree.map(jnp.asarray, data), jnp.asarray(rates, jnp.float32)
@@ -92,8 +151,8 @@ def find_learning_rate(
     curves = np.stack([smooth(np.asarray(one, np.float64)) for one in losses])
     if not np.isfinite(curves[:, : _SKIPPED_FIRST + 2]).all():
         raise InputError(
-            f"The loss is not finite, or explodes, within {_SKIPPED_FIRST + 2} steps from a rate of {low:g}: look at "
-            "the data (scale, missing values), or begin lower."
+            f"The loss is not finite, or explodes, within {_SKIPPED_FIRST + 2} steps from a rate of {rates[0]:g}: look "
+            "at the data (scale, missing values), or begin lower."
         )
     best = [np.array([pick(rates, curve) for curve in curves]) for pick in (valley, steepest)]
     return RateSweep(rates, curves, best[0], best[1], name)
@@ -158,7 +217,9 @@ def _order(n: int, batch: int, steps: int, seed: int) -> np.ndarray:
 Found = tuple[str, Task, Tree, dict[str, np.ndarray], Tree, int]
 
 
-def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: int, rows: int) -> Found:
+def _table(
+    what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: int, rows: int, outer: Any = None
+) -> Found:
     from fallline.train.prepared import prepare
     from fallline.train.programs import begin, program_key
     from fallline.train.table_task import table_program
@@ -168,8 +229,9 @@ def _table(what: Any, recipe: Any, problem: Any, batch: Any, seeds: int, seed: i
     if not isinstance(what, Recipe) or recipe is not None:
         raise InputError("fl.find_learning_rate takes a Keras model, a Recipe, or the name of a preset first.")
     _require_rate("adamw" if what.optimizer.name == "auto" else what.optimizer.name)
-    alone = replace(what, ensemble=replace(what.ensemble, members=seeds), split=replace(what.split, folds=1), seed=seed)
-    prepared = prepare(problem, alone)
+    one, several = replace(what.split, folds=1), replace(what.ensemble, members=seeds)
+    alone = replace(_plain(what), ensemble=several, split=one, seed=seed)
+    prepared = prepare(problem, alone, outer)
     program = table_program(program_key(prepared, problem))
     chosen = prepared.members[0].train_rows
     if len(chosen) > rows:
@@ -197,6 +259,7 @@ def _keras(model: Any, x: Any, y: Any, recipe: Any, batch: Any, seeds: int, seed
     if recipe is None:
         own = type(model.optimizer).__name__.lower()
         recipe = recipes.override(recipes.default(), [f"optimizer.name={own if own in OPTIMIZER_NUMBERS else 'adam'}"])
+    recipe = _plain(recipe)
     name = "adamw" if recipe.optimizer.name == "auto" else recipe.optimizer.name
     _require_rate(name)
     optimizer, numbers = recipe_optimizer(recipe, model)

@@ -17,6 +17,7 @@ from fallline.errors import InputError
 from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.beginning import begin_optimizer
 from fallline.train.evaluations import evaluations
+from fallline.train.find_rate import with_rate_for_keras
 from fallline.train.forking import Anatomy, Fork
 from fallline.train.jobs import Fold
 from fallline.train.keras_held import Judge, kept_weights, rising_metrics
@@ -73,6 +74,7 @@ class _Job:
     fold: int | None
     rows: Fold
     held: np.ndarray  # rows to be judged on, which neither trained nor validated; none: judged on the validation rows
+    rate: dict[str, Any]  # what is recorded of a learning rate that was looked for
 
     @property
     def who(self) -> tuple[int, int | None]:
@@ -88,7 +90,7 @@ class _Job:
         reacts = o is not None and o.schedule in REDUCING
         static = o and (o.name, o.nesterov, o.clip_norm > 0, reacts, o.rate_by_fan_in, o.average_from < 1.0)
         shapes = (len(self.rows[0]) if coupled or exact else 0, len(self.rows[1]) if exact else 0)
-        return static, self.terms, self.settings.stopping, self.settings.batch_size, shapes
+        return static, self.terms, self.settings.stopping.program(), self.settings.batch_size, shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,9 +257,8 @@ def _work(
     jobs = []
     for index, one in enumerate(given):
         recipe = recipes.check(one) if one is not None else None
-        optimizer, numbers = recipe_optimizer(recipe, model)
+        optimizer, _ = recipe_optimizer(recipe, model)
         terms, more = terms_of(recipe, model) if recipe is not None else (None, {})
-        numbers |= more
         for seed in [0] if seeds is None else seeds:
             for fold, parts in enumerate(folds):
                 many = len(parts[0])
@@ -267,9 +268,12 @@ def _work(
                 own = _full_batch(model, recipe, own, batch_size, many)
                 place = None if len(folds) == 1 else fold
                 held = parts[2] if len(parts) > 2 else np.zeros(0, np.int64)
+                found, rate = with_rate_for_keras(model, x, y, recipe, int(seed), batch_size, parts[0])
+                numbers = recipe_optimizer(found, model)[1] | more | _averaged(recipe, own, many)
+                numbers |= own.stopping.constants()
                 jobs.append(
-                    _Job(recipe, index, own, optimizer, numbers | _averaged(recipe, own, many), terms,
-                         int(seed), seeds is not None, place, (parts[0], parts[1]), held)
+                    _Job(found, index, own, optimizer, numbers, terms, int(seed), seeds is not None, place,
+                         (parts[0], parts[1]), held, rate)
                 )  # fmt: skip
 
     starts = {seed: _initial(model, seed, x) for seed in {job.seed for job in jobs if job.drawn}}
@@ -368,7 +372,7 @@ def _train_group(
             Member(j.seed, j.rows[0], j.rows[1], j.numbers, _thinned(j.settings.plan(plan.eval_batch)))
             for j in (jobs[i] for i in wave)
         ]
-        kind, stopping = population_of(model), jobs[0].settings.stopping
+        kind, stopping = population_of(model), jobs[0].settings.stopping.program()
         population = kind(task.task, stopping, bucket(len(members)), validated=work.validated)
         population.thin()
         state = jax.tree.map(lambda *leaves: np.stack(leaves), *(begin(jobs[i]) for i in wave))
@@ -402,7 +406,7 @@ def _run(
         assign(fresh, task, fitted, job.settings, own_optimizer=job.optimizer is None)
         return fresh
 
-    facts = {**with_causes(run.facts, causes), "recipe_index": job.recipe_index, "fold": job.fold}
+    facts = {**with_causes(run.facts, causes), **job.rate, "recipe_index": job.recipe_index, "fold": job.fold}
     return run.with_(model=Deferred(rebuild), facts=facts, scores=_scores(model, fitted, job, member))
 
 

@@ -16,6 +16,7 @@ from fallline.engine import configure
 from fallline.errors import InputError
 from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.evaluations import evaluations
+from fallline.train.find_rate import with_rate_for_keras
 from fallline.train.inside import begin_watching, depth_of, make_eyes, with_inside
 from fallline.train.keras_runs import assign, checked_before, run_of, target_range
 from fallline.train.keras_settings import (
@@ -83,6 +84,7 @@ def train_keras(
     build(model, x)
     model = compiled(model, x, y, recipe)
     rows = rows_a_step(recipe, batch_size, n)
+    recipe, rate = with_rate_for_keras(model, x, y, recipe, seed, batch_size)
     settings = settings_of(recipe, epochs, rows, shuffle, early_stopping, validation is not None)
     if recipe is not None and recipe.optimizer.name in FULL_BATCH:
         asked = recipe.training.batch_size if batch_size is None else settings.batch_size
@@ -101,12 +103,13 @@ def train_keras(
         model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted, terms=terms
     )
     data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
+    numbers |= settings.stopping.constants()
     member = Member(seed, np.arange(n), np.arange(n, len(data[2])), numbers)
     plan = settings.plan(eval_batch(model, settings.batch_size, n))
     eyes = make_eyes(model, task.task, depth, sample[0]) if depth else None
     observer = eyes.observer if eyes is not None else None
     population = population_of(model)(
-        task.task, settings.stopping, 1, validated=validation is not None, observer=observer
+        task.task, settings.stopping.program(), 1, validated=validation is not None, observer=observer
     )
     start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
     inside = begin_watching(eyes, [member], plan, start[0], every)
@@ -117,6 +120,7 @@ def train_keras(
     facts = {
         **with_causes(run.facts, causes),
         **target_range(y),
+        **rate,
         "checked": checked,
         "total_seconds": time.perf_counter() - began,
     }

@@ -135,7 +135,8 @@ def compiled(model: keras.Model, x: Tree, y: Tree, recipe: Recipe | None) -> ker
             "A model with several outputs must be compiled first, with one loss per output: model.compile(loss=[...])."
         )
     loss, metrics = guess_loss(model, x, y)
-    rate = recipe.optimizer.learning_rate if recipe is not None and recipe.optimizer.learning_rate != "auto" else 1e-3
+    asked = recipe.optimizer.learning_rate if recipe is not None else "auto"
+    rate = 1e-3 if isinstance(asked, str) else asked
     model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=metrics)
     return model
 
@@ -318,7 +319,7 @@ def recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) ->
     usual = {"learning_rate": 1e-3, "momentum": 0.9, "beta_2": 0.999, "weight_decay": 0.01, "damping": USUAL_DAMPING}
     usual |= own_numbers(name)
     values = {key: getattr(o, key) for key in made.numbers if key != "average_after"}
-    numbers = {key: float(usual[key] if value == "auto" else value) for key, value in values.items()}
+    numbers = {key: float(usual[key] if isinstance(value, str) else value) for key, value in values.items()}
     if o.schedule in REDUCING:
         reducing = resolve_reducing(o, recipe.stopping)
         numbers |= {key: float(getattr(reducing, key)) for key in REDUCING_NUMBERS}

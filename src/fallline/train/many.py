@@ -13,6 +13,7 @@ import numpy as np
 from fallline.data import as_pixels
 from fallline.engine import configure
 from fallline.errors import InputError
+from fallline.train.find_rate import with_found_rate
 from fallline.train.finish import finish_run
 from fallline.train.forking import Anatomy, Fork, recipe_obstacle, refuse, shape_obstacle
 from fallline.train.jobs import Fold
@@ -205,8 +206,9 @@ def _jobs(
         chosen = as_pixels(problem) if recipe.network.kind == "lenet5" else problem
         for seed in [recipe.seed] if seeds is None else list(seeds):
             for fold, rows in enumerate(folds or [None]):
-                prepared = prepare(chosen, replace(recipe, seed=int(seed)), rows, known)
-                yield _Job(chosen, prepared, {"recipe_index": index, "seed": int(seed), "fold": fold})
+                own, rate = with_found_rate(chosen, replace(recipe, seed=int(seed)), rows)
+                prepared = prepare(chosen, own, rows, known)
+                yield _Job(chosen, prepared, {"recipe_index": index, "seed": int(seed), "fold": fold, **rate})
 
 
 def _train_group(

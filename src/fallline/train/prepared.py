@@ -11,6 +11,7 @@ from fallline import recipe as recipes
 from fallline.data import Preparation, fold_rows, split_rows
 from fallline.errors import DataError
 from fallline.recipe.resolve import resolve
+from fallline.train.halting import make_stopping
 from fallline.train.orders import Member
 from fallline.types import Problem, Recipe
 
@@ -92,6 +93,7 @@ def prepare(
         known: where preparations are kept between calls: recipes that prepare the same rows alike share one.
     """
     recipe = recipes.check(recipe)
+    assert recipe.optimizer.learning_rate != "find"  # see `fallline.train.find_rate.with_found_rate`
     train_rows, test_rows = split_rows(problem, recipe.split, recipe.seed) if rows is None else rows
     channels = (*recipe.network.image, 0, 0, 0)[2]
     key = (recipe.prepare, channels, train_rows.tobytes())
@@ -112,6 +114,7 @@ def prepare(
     o = recipe.optimizer
     numbers = {name: float(getattr(o, name)) for name in NUMBERS}
     numbers["label_smoothing"] = recipe.training.label_smoothing
+    numbers |= make_stopping(recipe.stopping, validated=True, schedule=o.schedule).constants()
     members = tuple(
         Member(_member_seed(recipe.seed, i), train, val, {**numbers, **average_after(recipe, len(train))})
         for i, (train, val) in enumerate(_folds(problem, recipe, train_rows))

@@ -98,15 +98,9 @@ def program_key(prepared: Prepared, problem: Problem, depth: Depth = "") -> Prog
 
 
 def _acting(stopping: StoppingRecipe) -> StoppingRecipe:
-    """Return the section with what its criterion does not read neutral."""
-    criterion, usual = stopping.criterion, StoppingRecipe(patience=1, alpha=1.0)
-    return replace(
-        stopping,
-        patience=stopping.patience if criterion == "patience" else usual.patience,
-        alpha=stopping.alpha if criterion in ("gl", "pq") else usual.alpha,
-        strip=stopping.strip if criterion in ("pq", "up") else usual.strip,
-        successive=stopping.successive if criterion == "up" else usual.successive,
-    )
+    """Return the section with its constants neutral: they are among the members' numbers."""
+    usual = StoppingRecipe(patience=1, alpha=1.0)
+    return replace(usual, criterion=stopping.criterion, restore_best=stopping.restore_best)
 
 
 def plan_of(recipe: Recipe) -> Plan:

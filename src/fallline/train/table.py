@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline.data import as_pixels, summarise
 from fallline.engine import configure
+from fallline.train.find_rate import with_found_rate
 from fallline.train.finish import finish_run
 from fallline.train.inside import begin_watching, depth_of, with_inside
 from fallline.train.loop import Checkpoint, OnProgress, fit_population
@@ -59,6 +60,7 @@ def train_problem(
         (lambda phase: on_progress(Progress(0, 0, phase=phase))) if on_progress else (lambda phase: None)
     )
     say("prepare")
+    recipe, rate = with_found_rate(problem, recipe)
     if recipe.network.kind == "lenet5":
         problem = as_pixels(problem)
     prepared = prepare(problem, recipe, rows)
@@ -81,7 +83,7 @@ def train_problem(
     say("score")
     run = with_inside(finish_run(problem, prepared, program, fitted, scored=diagnosed), program.eyes, fitted)
     causes = post_mortem(program.population, prepared.members, plan, data, fitted, program.network.model)
-    facts = {**with_causes(run.facts, causes), "total_seconds": time.perf_counter() - started}
+    facts = {**with_causes(run.facts, causes), **rate, "total_seconds": time.perf_counter() - started}
     run = run.with_(facts=facts, summary=summarise(problem) if diagnosed else None)
     if diagnosed:
         from fallline.diagnose import diagnose

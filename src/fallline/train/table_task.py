@@ -192,7 +192,7 @@ def build_program(key: ProgramKey) -> TableProgram:
         decayed=network.decayed(recipe.optimizer.penalty_factors),
         averaged=recipe.optimizer.average_from < 1.0,
     )
-    stopping = make_stopping(recipe.stopping, validated=key.validated, schedule=recipe.optimizer.schedule)
+    stopping = make_stopping(recipe.stopping, validated=key.validated, schedule=recipe.optimizer.schedule).program()
     task = _task(key, network, optimizer)
     shape = tuple(int(n) for n in network.model.input_shape[1:])
     sample = jax.ShapeDtypeStruct((2, *shape), np.float32)

@@ -22,10 +22,10 @@ def section(recipe: Recipe, name: str, **changes: Any) -> Recipe:
 
 
 def number(value: Any, name: str) -> float:
-    """Return an entry that must be a number; InputError where it says "auto"."""
-    if value == "auto":
+    """Return an entry that must be a number; InputError where it says "auto" or "find"."""
+    if isinstance(value, str):
         raise InputError(
-            f'{name} = "auto" is decided by the data, so that it cannot be changed by itself. Treat a run, give the '
+            f'{name} = "{value}" is decided by the data, so that it cannot be changed by itself. Treat a run, give the '
             f"data as well (fl.treat(recipe, name, x, y)), or write a number there."
         )
     return float(value)

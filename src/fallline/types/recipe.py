@@ -189,12 +189,14 @@ class OptimizerRecipe:
     """How weights move (numbers: none of them needs a new compilation)."""
 
     name: str = _entry("auto", "the learning algorithm; auto: adamw", choices=("auto", *OPTIMIZER_NUMBERS))
-    learning_rate: float | Literal["auto"] = _entry(
+    learning_rate: float | Literal["auto", "find"] = _entry(
         "auto",
-        "step size (its peak, under a schedule); of a full-batch optimizer: the share of its step that is tried first; "
+        "step size (its peak, under a schedule); find: what a range test on the training rows suggests; of a "
+        "full-batch optimizer: the share of its step that is tried first; "
         "of guess and evolution: the spread of the weights that are drawn",
         above=0.0,
         auto=True,
+        words=("find",),
     )
     momentum: float | Literal["auto"] = _entry(
         "auto", "momentum; auto: 0.9, but 0 for rmsprop (sgd, rmsprop)", low=0.0, high=0.9999, auto=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -178,6 +178,9 @@ class Run:
         object.__setattr__(self, "model", deferred.build())
         return self.__dict__["model"]
 
+    def __str__(self) -> str:
+        return "\n".join(_told(self))
+
     @property
     def history(self) -> pd.DataFrame:
         """One row per epoch, one column per quantity (mean over members), index ``epoch`` from 1."""
@@ -231,3 +234,35 @@ class Run:
         if "model" not in changes and "model" not in self.__dict__:
             changes["model"] = self.__dict__["_deferred"]  # not built for this
         return replace(self, **changes)
+
+
+def _told(run: Run) -> Iterator[str]:
+    """Yield a run in a few lines: how it ended, how far its seeds lie apart, its scores, its findings."""
+    facts = run.facts
+    members = facts.get("members") or ()
+    networks = f"{len(members)} networks" if len(members) > 1 else "one network"
+    best = f", the best was {facts['best_epoch']}" if facts.get("best_epoch") else ""
+    yield f"{run.outcome.replace('_', ' ')} after {run.trace.n_epochs} epochs{best}; {networks}"
+    spread = facts.get("seed_spread") or {}
+    if spread.get("sd") is not None:
+        yield (
+            f"validation loss over {spread['members']} seeds: {spread['mean']:.4g}, standard deviation "
+            f"{spread['sd']:.2g}, from {spread['min']:.4g} to {spread['max']:.4g}"
+        )
+    elif len(members) == 1:
+        yield "one seed: how far seeds lie apart is not known"
+    found = facts.get("learning_rate_found")
+    if found:
+        yield (
+            f"learning rate {found['suggestion']:.2g}, found by a range test of {found['networks']} networks: "
+            f"{found['lowest']:.2g} to {found['highest']:.2g}"
+        )
+    for metric in dict.fromkeys(score.metric for score in run.scores):
+        same = [score for score in run.scores if score.metric == metric]
+        yield f"{metric} on {same[0].n} {same[0].rows.replace('_', ' ')} rows: " + ", ".join(map(_scored, same))
+    yield str(run.diagnosis)
+
+
+def _scored(score: Score) -> str:
+    between = f" [{score.low:.4g}, {score.high:.4g}]" if math.isfinite(score.low) else ""
+    return f"{score.who} {score.value:.4g}{between}"
