@@ -108,7 +108,9 @@ def test_report_is_written_again_but_never_over_what_is_not_ours(cli: Cli, table
     path.write_text("my own notes")
     refused = cli("report", "runs/data-1")
     assert (refused.code, path.read_text()) == (1, "my own notes")
-    assert cli("report", "runs/data-1", "-o", "r.html").out == "r.html\n"
+    assert cli("report", "data-1", "-o", "r.html").out == "r.html\n"
+    assert cli("report", "data-1", "--markdown", "m").out == "m/report.md\n"
+    assert "exists already" in cli("report", "data-1", "--markdown", "m").err
     Path("r.html").write_text("mine")
     again = cli("report", "runs/data-1", "-o", "r.html")
     assert (again.code, Path("r.html").read_text()) == (2, "mine")

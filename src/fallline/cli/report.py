@@ -22,8 +22,9 @@ __all__ = ["command", "written"]
 @click.argument("run")
 @runs_dir
 @click.option("-o", "--output", metavar="FILE", help="Where to.  [default: report.html in the run folder]")
-@click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
-def command(run: str, runs_dir: str, output: str | None, overwrite: bool) -> None:
+@click.option("--markdown", metavar="FOLDER", help="Write report.md and pictures/*.png there instead.")
+@click.option("--overwrite", is_flag=True, help="Replace what --output or --markdown name.")
+def command(run: str, runs_dir: str, output: str | None, markdown: str | None, overwrite: bool) -> None:
     """Write the report of RUN again: a run folder or its name, or the folder of an improvement.
 
     Without --output it takes the place of the run's own report.html; a report.html that fallline did not write, or that
@@ -37,9 +38,14 @@ def command(run: str, runs_dir: str, output: str | None, overwrite: bool) -> Non
 
     path = folder_of(run, runs_dir)
     found = load_run(path, model=False)
+    if markdown is not None:
+        from fallline.plot import write_markdown
+
+        click.echo(write_markdown(found, markdown, overwrite=overwrite))
     if output is not None:
         put_new(Path(output), render(found).encode("utf-8"), overwrite=overwrite)
         click.echo(output)
+    if output is not None or markdown is not None:
         return
     with RunFolder.open(path) as folder:
         if REPORT in folder.names:

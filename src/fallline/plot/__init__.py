@@ -10,6 +10,7 @@ from fallline.plot.diagnosis import plot_diagnosis
 from fallline.plot.experiment import plot_experiment
 from fallline.plot.landscape import plot_landscape
 from fallline.plot.layers import plot_layers
+from fallline.plot.markdown import write_markdown
 from fallline.plot.run import plot_run
 from fallline.plot.style import COLOURS, DASHES, HEAT, SERIES, figure, new_axes, plain
 
@@ -26,4 +27,5 @@ __all__ = [
     "plot_landscape",
     "plot_layers",
     "plot_run",
+    "write_markdown",
 ]
