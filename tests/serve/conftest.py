@@ -174,6 +174,7 @@ def page(runs: Path) -> Iterator[Page]:
     from fallline.serve.jobs import Jobs
     from fallline.serve.keys import Keys
     from fallline.serve.listen import bind, own_names
+    from fallline.serve.studies import Studies
     from fallline.serve.tables import Tables
 
     listening = bind(0)
@@ -181,7 +182,8 @@ def page(runs: Path) -> Iterator[Page]:
     ending = threading.Event()
     index, tables, keys = Index(runs), Tables([runs.parent]), Keys()
     jobs = Jobs(index, tables)
-    app = Guard(make_app(index, tables, jobs, ending.is_set), keys, own_names(port), f"fallline_{port}")
+    studies = Studies([runs.parent / "improved", runs.parent])
+    app = Guard(make_app(index, tables, jobs, studies, ending.is_set), keys, own_names(port), f"fallline_{port}")
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
         server_header=False, timeout_graceful_shutdown=2,

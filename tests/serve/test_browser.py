@@ -11,6 +11,7 @@ from fallline.store import LiveWriter, RunFolder, save_run, write_start
 from fallline.types import Progress
 from tests.serve.browser import Browser, chromium
 from tests.serve.conftest import EVIL, Page, run
+from tests.serve.test_studies import journal, ledger
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -146,10 +147,13 @@ def test_every_page_is_accessible_and_fits(browser: Browser, page: Page, dark: b
     (page.root / "foreign" / "notes.txt").write_text("mine")
     (page.root.parent / "patients.csv").write_text("age,ill\n3,yes\n4,no\n")
     save_run(run(data=str(page.root.parent / "patients.csv")), page.root / "forkable")
+    ledger(page.root.parent / "improved" / "houses-1")
+    journal(page.root.parent / "rates.jsonl")
     browser.look(dark=dark, width=width)
     wrong = {}
     compared = "/compare?run=plain-1&run=plain-2&run=wide-1&run=foreign"
-    for path in ("/", "/runs/forkable", "/runs/foreign", compared, "/new"):
+    studies = ("/experiments", "/experiments/houses-1", "/experiments/rates")
+    for path in ("/", "/runs/forkable", "/runs/foreign", compared, "/new", *studies):
         browser.open(page.origin + path)
         if path.endswith("forkable"):
             browser.find("#fork").click()

@@ -1,7 +1,7 @@
 """The search for better recipes: candidates measured on the same folds with the same seeds."""
 
 from fallline.search.api import STRATEGIES, candidates, check_strategy, search
-from fallline.search.journal import JsonLines
+from fallline.search.journal import JsonLines, read_json_lines
 from fallline.search.measure import METRICS, Folds, Measured, is_higher_better, measure, metric_of
 from fallline.search.partition import checked_seeds, is_count, partition, restricted, with_split
 from fallline.search.space import DEFAULT_SPACE, choice, integer, log, make_space, uniform
@@ -25,6 +25,7 @@ __all__ = [
     "measure",
     "metric_of",
     "partition",
+    "read_json_lines",
     "restricted",
     "search",
     "uniform",

@@ -14,7 +14,7 @@ from fallline.errors import InputError
 from fallline.search.measure import Measured
 from fallline.search.strategy import Proposal
 
-__all__ = ["Journal", "JsonLines", "key_of"]
+__all__ = ["Journal", "JsonLines", "key_of", "read_json_lines"]
 
 _FORMAT = 1
 
@@ -68,6 +68,34 @@ class JsonLines:
                 os.fsync(file.fileno())
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror or error}.") from None
+
+
+def read_json_lines(path: Any, *, most_bytes: int | None = None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the head of such a file and its entries, while somebody may be writing it.
+
+    Args:
+        path: the file; a line that is not finished is left out.
+        most_bytes: a larger file is refused.
+
+    Raises:
+        InputError: it cannot be read, is too large, or was written by something else.
+    """
+    path = Path(path)
+    try:
+        if most_bytes is not None and path.stat().st_size > most_bytes:
+            raise InputError(f"{path} is larger than {most_bytes / 2**20:.0f} MB.")
+        *lines, _ = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    try:
+        head, *entries = [json.loads(line) for line in lines]
+        if not isinstance(head["fallline"], str) or head["format"] != _FORMAT or not isinstance(head["about"], dict):
+            raise ValueError
+        if not all(isinstance(entry, dict) for entry in entries):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"{path} is no file of fallline's experiments, or of another version.") from None
+    return head, entries
 
 
 def _other(what: str, line: str, about: Mapping[str, Any]) -> str:

@@ -63,7 +63,8 @@ def make_space(given: Any, recipe: Recipe) -> Space:
     """Return a checked space.
 
     Args:
-        given: entry -> `log`, `uniform`, `integer`, `choice`, or a list of values; TOML text's path; or "default".
+        given: entry -> `log`, `uniform`, `integer`, `choice`, or a list of values; TOML text's path; or "default":
+            what matters most on tables, so far as the recipe takes it.
         recipe: that the space belongs to: every bound and value must be allowed in it.
 
     Raises:
@@ -71,7 +72,7 @@ def make_space(given: Any, recipe: Recipe) -> Space:
             the recipe does not allow.
     """
     if isinstance(given, str) and given == "default":
-        return dict(DEFAULT_SPACE)
+        return {name: found for name, found in DEFAULT_SPACE.items() if not list(_problems(name, found, recipe))}
     if isinstance(given, (str, Path)):
         given = _toml(Path(given))
     if not isinstance(given, Mapping) or not given:

@@ -19,6 +19,7 @@ from fallline.serve.events import list_events, run_events, stream
 from fallline.serve.index import Index, Item, stamp
 from fallline.serve.jobs import Jobs
 from fallline.serve.shell import PAGES, asset, page
+from fallline.serve.studies import Studies
 from fallline.serve.tables import Tables
 from fallline.serve.views import compare, line_of, run_view, table_of
 from fallline.store import RunFolder, run_entry
@@ -31,13 +32,14 @@ MOST_SPARKLINES = 100
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 
 
-def make_app(index: Index, tables: Tables, jobs: Jobs, closing: Callable[[], bool]) -> Starlette:
+def make_app(index: Index, tables: Tables, jobs: Jobs, studies: Studies, closing: Callable[[], bool]) -> Starlette:
     """Return the application; `fallline.serve.guard.Guard` belongs in front of it.
 
     Args:
         index: the runs.
         tables: what may be trained on.
         jobs: the trainings of this page.
+        studies: improvements and searches.
         closing: tells the event streams to end.
     """
     routes = [
@@ -45,10 +47,14 @@ def make_app(index: Index, tables: Tables, jobs: Jobs, closing: Callable[[], boo
         Route("/runs/{name}", _page("run")),
         Route("/compare", _page("compare")),
         Route("/new", _page("new")),
+        Route("/experiments", _page("experiments")),
+        Route("/experiments/{name}", _page("experiment")),
         Route("/static/{name}", _asset),
         Route("/api/runs", _answer(_runs)),
         Route("/api/sparklines", _answer(_sparklines)),
         Route("/api/compare", _answer(_compare)),
+        Route("/api/experiments", _answer(_studies)),
+        Route("/api/experiments/{name}", _answer(_study)),
         Route("/api/tables", _answer(_tables)),
         Route("/api/columns", _answer(_columns)),
         Route("/api/jobs", _answer(_start), methods=["POST"]),
@@ -62,6 +68,7 @@ def make_app(index: Index, tables: Tables, jobs: Jobs, closing: Callable[[], boo
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.state.index, app.state.tables, app.state.jobs, app.state.closing = index, tables, jobs, closing
+    app.state.studies = studies
     return app
 
 
@@ -170,6 +177,16 @@ def _run(request: Request, body: dict[str, Any]) -> Any:
 
 def _compare(request: Request, body: dict[str, Any]) -> Any:
     return compare(request.query_params.getlist("run"), _index(request))
+
+
+def _studies(request: Request, body: dict[str, Any]) -> Any:
+    studies: Studies = request.app.state.studies
+    return {"studies": studies.lines(), "roots": [str(root) for root in studies.roots]}
+
+
+def _study(request: Request, body: dict[str, Any]) -> Any:
+    studies: Studies = request.app.state.studies
+    return studies.view(request.path_params["name"])
 
 
 def _tables(request: Request, body: dict[str, Any]) -> Any:

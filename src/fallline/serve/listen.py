@@ -14,10 +14,12 @@ from types import FrameType
 
 from fallline.errors import InputError
 
-__all__ = ["PORT", "bind", "own_names", "serve"]
+__all__ = ["IMPROVED", "PORT", "bind", "own_names", "serve"]
 
 PORT = 8330
 HOST = "127.0.0.1"
+# The folder beside the runs that `fallline improve` puts its own folders into.
+IMPROVED = "improved"
 _NEIGHBOURS = 50
 
 
@@ -26,6 +28,7 @@ def serve(
     *,
     port: int = PORT,
     data: Sequence[Path] = (),
+    studies: Sequence[Path] = (),
     show: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
@@ -35,6 +38,8 @@ def serve(
         root: the folder of runs; it may not exist yet.
         port: of 127.0.0.1; 0: any that is free. No other address is ever listened to.
         data: folders or files that trainings may be started on; none: the folder of runs alone.
+        studies: folders that hold improvements' folders and searches' journals; none: ``improved`` beside the folder of
+            runs, where `fallline improve` puts them, and journals that lie beside it.
         show: open the page in a browser.
         say: where the link and what else is to be told goes, a line at a time.
 
@@ -49,6 +54,7 @@ def serve(
         from fallline.serve.index import Index
         from fallline.serve.jobs import Jobs
         from fallline.serve.keys import Keys
+        from fallline.serve.studies import Studies
         from fallline.serve.tables import Tables
     except ImportError as error:
         library = str(error.name).partition(".")[0]
@@ -76,7 +82,8 @@ def serve(
             super().handle_exit(sig, frame)
 
     ending = threading.Event()
-    app = Guard(make_app(index, tables, jobs, ending.is_set), keys, own_names(own), f"fallline_{own}")
+    seen = Studies(studies if studies else [root.absolute().parent / IMPROVED, root.absolute().parent])
+    app = Guard(make_app(index, tables, jobs, seen, ending.is_set), keys, own_names(own), f"fallline_{own}")
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=3,

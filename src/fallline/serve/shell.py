@@ -1,4 +1,4 @@
-"""The four pages as HTML: a frame each; what stands in it is fetched and built by the page's script."""
+"""The pages as HTML: a frame each; what stands in it is fetched and built by the page's script."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ PAGES: Mapping[str, tuple[str, str]] = {
     "run": ("Run", "run.js"),
     "compare": ("Compare runs", "compare.js"),
     "new": ("New training", "new.js"),
+    "experiments": ("Experiments", "experiments.js"),
+    "experiment": ("Experiment", "experiment.js"),
 }
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -42,7 +44,7 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-_LINKS = (("list", "/", "Runs"), ("new", "/new", "New training"))
+_LINKS = (("list", "/", "Runs"), ("experiments", "/experiments", "Experiments"), ("new", "/new", "New training"))
 
 
 def page(name: str) -> str:

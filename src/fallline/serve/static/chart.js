@@ -256,4 +256,4 @@ export function sparkline(points, words) {
   return picture;
 }
 
-export { LABEL };
+export { LABEL, scale };
