@@ -28,7 +28,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE, PAGE = CHECKOUT / "docs/catalogue.toml", CHECKOUT / "docs/catalogue.md"
 IDS = (
     *(f"T{i}" for i in range(1, 22)), *(f"D{i}" for i in range(1, 5)), *(f"W{i}" for i in range(1, 7)),
-    "S", "R", "H", "H9", "H10",
+    "S", "R", "H", "H9", "H10", "P",
 )  # fmt: skip
 
 _HEAD = """\
