@@ -25,11 +25,9 @@ from fallline.rules._from_curves import (
     keep,
     trace_statistics,
 )
-from fallline.rules._from_data import table_statistics
 from fallline.rules._from_model import compiled_statistics, static_statistics, trained_model_statistics
 from fallline.rules._from_run import run_statistics
 from fallline.rules._from_tensorboard import curves_from_tensorboard, is_tensorboard
-from fallline.rules._rates import PLAIN
 from fallline.types import SEVERITIES, Diagnosis, Finding, Problem, Recipe, Run, Severity, Trace
 
 __all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine", "lost_cause"]
@@ -114,7 +112,7 @@ def _recipe_statistics(recipe: Recipe, x: Any, y: Any) -> dict[str, Any]:
     """What is known of a recipe and a table before the training: the prepared columns, the targets, the layers."""
     from fallline.data import Preparation, make_problem
     from fallline.recipe.resolve import resolve
-    from fallline.rules._from_recipe import problem_statistics, recipe_layers
+    from fallline.rules import prepared_statistics
 
     problem = x if isinstance(x, Problem) else make_problem(x, y)
     rows = np.arange(problem.n_rows)
@@ -124,20 +122,7 @@ def _recipe_statistics(recipe: Recipe, x: Any, y: Any) -> dict[str, Any]:
     resolved = resolve(
         recipe, kind=problem.kind, n_rows=len(rows), n_features=features.shape[1], n_outputs=problem.n_outputs
     )
-    found = problem_statistics(problem, features, preparation.feature_names, scaled=recipe.prepare.target == "standard")
-    numeric = preparation.n_numeric
-    found["sentinels"] = table_statistics(raw[:, :numeric], preparation.feature_names[:numeric]).get("sentinels", {})
-    found["layers"] = recipe_layers(resolved, features.shape[1], problem.n_outputs)
-    training, optimizer = resolved.training, resolved.optimizer
-    return found | {
-        "batch_size": training.batch_size,
-        "planned_epochs": training.epochs,
-        "shuffle": training.shuffle,
-        "optimizer_name": optimizer.name,
-        "first_rate": optimizer.learning_rate,
-        "momentum": optimizer.momentum if optimizer.name in PLAIN else 0.0,
-        "rate_is_scheduled": optimizer.schedule != "constant",
-    }
+    return prepared_statistics(resolved, problem, features, raw, preparation)
 
 
 def examine(statistics: Mapping[str, Any]) -> Diagnosis:

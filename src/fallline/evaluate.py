@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fallline import recipe as recipes
+from fallline.data import restricted
 from fallline.errors import InputError
 from fallline.resampled import corrected_mean, holm
 from fallline.search import (
@@ -31,7 +32,6 @@ from fallline.search import (
     measure,
     metric_of,
     partition,
-    restricted,
     search,
     with_split,
 )

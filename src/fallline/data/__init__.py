@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fallline.data.derived import as_pixels, flat_images, reconstruction_problem
+    from fallline.data.derived import as_pixels, flat_images, reconstruction_problem, restricted
     from fallline.data.folds import folds
     from fallline.data.preparation import CategoryBlock, Preparation
     from fallline.data.problem import make_problem
@@ -24,6 +24,7 @@ __all__ = [
     "make_problem",
     "read_table",
     "reconstruction_problem",
+    "restricted",
     "split_rows",
     "summarise",
 ]
@@ -39,6 +40,7 @@ _HOMES = {
     "make_problem": "problem",
     "read_table": "read",
     "reconstruction_problem": "derived",
+    "restricted": "derived",
     "split_rows": "splits",
     "summarise": "summary",
 }

@@ -1,4 +1,4 @@
-"""Problems of images, whose columns are pixels, and of inputs that are their own targets."""
+"""Problems made of others: images, whose columns are pixels; inputs that are their own targets; some of the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fallline.data.values import as_numbers
 from fallline.errors import DataError
 from fallline.types import Column, Problem
 
-__all__ = ["as_pixels", "flat_images", "reconstruction_problem"]
+__all__ = ["as_pixels", "flat_images", "reconstruction_problem", "restricted"]
 
 
 def flat_images(x: Any) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -80,3 +80,21 @@ def reconstruction_problem(x: Any, *, sample_weight: Any = None, source: str = "
     targets = frame.astype(np.float64)
     problem = make_problem(frame, targets, kind=kind, sample_weight=sample_weight, source=source)
     return replace(problem, columns=tuple(Column(column.name, "numeric") for column in problem.columns))
+
+
+def restricted(problem: Problem, rows: np.ndarray) -> Problem:
+    """Return the problem of some rows alone, as if the others had never been there.
+
+    Args:
+        problem: the problem.
+        rows: (m,) positions.
+    """
+    weight, groups = problem.sample_weight, problem.groups
+    return replace(
+        problem,
+        frame=problem.frame.iloc[rows].reset_index(drop=True),
+        y=problem.y[rows],
+        sample_weight=None if weight is None else weight[rows],
+        groups=None if groups is None else groups[rows],
+        fingerprint="",
+    )

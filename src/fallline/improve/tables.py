@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from fallline import recipe as recipes
+from fallline.data import restricted
 from fallline.errors import InputError
 from fallline.experiment import experiment
 from fallline.improve.bench import Bench, OnProgress
-from fallline.search import metric_of, partition, restricted
+from fallline.search import metric_of, partition
 from fallline.train import train_problem
 from fallline.treatments import treat
 from fallline.types import Diagnosis, Experiment, Problem, Recipe, Run, Score

@@ -7,6 +7,7 @@ parameters of its ``examine`` are the statistics it needs. To add one, add one f
 from __future__ import annotations
 
 from fallline.rules._from_model import static_statistics
+from fallline.rules._from_recipe import prepared_statistics
 from fallline.rules._from_run import plain_checked
 from fallline.rules._rule import HEADINGS, Rule, RuleInfo, Symptom, catalogue, discover
 from fallline.rules._statistics import STATISTICS
@@ -20,5 +21,6 @@ __all__ = [
     "catalogue",
     "discover",
     "plain_checked",
+    "prepared_statistics",
     "static_statistics",
 ]

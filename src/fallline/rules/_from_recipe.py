@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from fallline.rules._from_data import label_statistics, order_correlation, relation_statistics, table_statistics
+from fallline.rules._rates import PLAIN
 from fallline.rules._statistics import constant_prediction_loss, input_statistics, target_statistics
 from fallline.rules._structure import LayerFacts
 from fallline.types import Problem, Recipe
 
-__all__ = ["problem_statistics", "recipe_layers"]
+__all__ = ["prepared_statistics", "problem_statistics", "recipe_layers"]
 
 
 def problem_statistics(problem: Problem, features: np.ndarray, names: Sequence[str], *, scaled: bool) -> dict[str, Any]:
@@ -79,3 +80,31 @@ def recipe_layers(recipe: Recipe, inputs: int, outputs: int) -> list[LayerFacts]
             before = (f"dropout_{i}",)
     layers.append(LayerFacts("output", "Dense", "linear", outputs, before, (width + 1) * outputs, l2=l2, fan_in=width))
     return layers
+
+
+def prepared_statistics(
+    recipe: Recipe, problem: Problem, features: np.ndarray, raw: np.ndarray, preparation: Any
+) -> dict[str, Any]:
+    """Return all that is known before the training of a recipe on a table.
+
+    Args:
+        recipe: resolved.
+        problem: the rows to train and validate on.
+        features: (n, d) their prepared columns.
+        raw: (n, m) the columns as numbers, before they are prepared.
+        preparation: a `fallline.data.Preparation`.
+    """
+    found = problem_statistics(problem, features, preparation.feature_names, scaled=recipe.prepare.target == "standard")
+    numeric = preparation.n_numeric
+    found["sentinels"] = table_statistics(raw[:, :numeric], preparation.feature_names[:numeric]).get("sentinels", {})
+    found["layers"] = recipe_layers(recipe, features.shape[1], problem.n_outputs)
+    training, optimizer = recipe.training, recipe.optimizer
+    return found | {
+        "batch_size": training.batch_size,
+        "planned_epochs": training.epochs,
+        "shuffle": training.shuffle,
+        "optimizer_name": optimizer.name,
+        "first_rate": optimizer.learning_rate,
+        "momentum": optimizer.momentum if optimizer.name in PLAIN else 0.0,
+        "rate_is_scheduled": optimizer.schedule != "constant",
+    }

@@ -14,7 +14,7 @@ from fallline.search.measure import Folds
 from fallline.train.jobs import fold_pairs
 from fallline.types import Problem, Recipe
 
-__all__ = ["checked_seeds", "is_count", "partition", "restricted", "with_split"]
+__all__ = ["checked_seeds", "is_count", "partition", "with_split"]
 
 
 def is_count(value: Any) -> bool:
@@ -142,21 +142,3 @@ def checked_seeds(seeds: Any) -> list[int] | None:
             "2], or how many seeds."
         )
     return [int(s) for s in found]
-
-
-def restricted(problem: Problem, rows: np.ndarray) -> Problem:
-    """Return the problem of some rows alone, as if the others had never been there.
-
-    Args:
-        problem: the problem.
-        rows: (m,) positions.
-    """
-    weight, groups = problem.sample_weight, problem.groups
-    return replace(
-        problem,
-        frame=problem.frame.iloc[rows].reset_index(drop=True),
-        y=problem.y[rows],
-        sample_weight=None if weight is None else weight[rows],
-        groups=None if groups is None else groups[rows],
-        fingerprint="",
-    )

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fallline.data import as_pixels, summarise
+from fallline.data import as_pixels, restricted, summarise
 from fallline.engine import configure
+from fallline.rules import plain_checked, prepared_statistics
 from fallline.train.find_rate import with_found_rate
 from fallline.train.finish import finish_run
 from fallline.train.inside import begin_watching, depth_of, with_inside
 from fallline.train.loop import Checkpoint, OnProgress, fit_population
 from fallline.train.postmortem import post_mortem, with_causes
-from fallline.train.prepared import prepare
+from fallline.train.prepared import Prepared, prepare
 from fallline.train.programs import begin, plan_of, program_key
 from fallline.train.table_task import table_program
 from fallline.train.trace import in_units
@@ -83,10 +84,20 @@ def train_problem(
     say("score")
     run = with_inside(finish_run(problem, prepared, program, fitted, scored=diagnosed), program.eyes, fitted)
     causes = post_mortem(program.population, prepared.members, plan, data, fitted, program.network.model)
-    facts = {**with_causes(run.facts, causes), **rate, "total_seconds": time.perf_counter() - started}
+    checked = _checked(problem, prepared) if diagnosed else {}
+    facts = {**with_causes(run.facts, causes), **rate, **checked, "total_seconds": time.perf_counter() - started}
     run = run.with_(facts=facts, summary=summarise(problem) if diagnosed else None)
     if diagnosed:
         from fallline.diagnose import diagnose
 
         run = run.with_(diagnosis=diagnose(run))
     return run
+
+
+def _checked(problem: Problem, prepared: Prepared) -> dict[str, Any]:
+    """What the rules that speak before a training want to know of it."""
+    rows, preparation = prepared.train_rows, prepared.preparation
+    given = restricted(problem, rows)
+    raw = preparation.raw(given.frame)
+    known = prepared_statistics(prepared.recipe, given, prepared.features[rows], raw, preparation)
+    return {"checked": plain_checked(known)}
