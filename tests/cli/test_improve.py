@@ -30,7 +30,7 @@ def test_it_tells_a_story_and_leaves_recipe_run_and_ledger(cli, data, tmp_path):
     folder = tmp_path / "improved" / "data-1"
     assert from_toml((folder / "recipe.toml").read_text()).network.hidden == (6,)
     page = (folder / "run" / "report.html").read_text()
-    assert "Experiment 1 (screened with one seed)" in page
+    assert "Experiment 1: screened with one seed" in page
     assert "the same numbers" in page
     told = cli("report", str(folder), "-o", "again.html")
     assert told.code == 0, told.err

@@ -222,15 +222,17 @@ def test_experiments_are_told_in_full_and_what_was_kept_from_score_to_score(page
     one = experiment()
     for words in (one.intent, one.expectation, one.method, one.result, one.finding):
         assert words in told
-    assert "add-dropout (against overfit)" in told
+    assert "Against overfit: add-dropout. Because it often pays: use-adam" in told
     assert "They took 60 trainings." in told
     kept = section(pages["watched"], "improvements").text
-    assert "1 treatment kept. It ended by: nothing helps." in kept
+    assert "1 treatment kept. It ended because nothing more was found to help." in kept
     control = np.mean(one.scores["control"])
     assert f"{control:.3f}" in kept
     assert "0.04 to 0.08" in kept.replace("0.0400", "0.04").replace("0.0800", "0.08")
     nothing = replace(story(), steps=tuple(replace(s, kept="") for s in story().steps), treatments=())
-    assert "Nothing that was tried helped" in section(render(watched().with_(story=nothing)), "improvements").text
+    none = section(render(watched().with_(story=nothing)), "improvements").text
+    assert "Nothing that was tried was shown to help" in none
+    assert "as it was before" not in none, "nothing was changed, so there is no before"
     assert "No experiment was run" in section(pages["binary"], "experiments").text
 
 

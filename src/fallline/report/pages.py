@@ -162,7 +162,8 @@ def _differences_of(found: Evaluation) -> Section:
     words = metric(found.metric)
     told = (
         "Differences on the same folds and seeds (small dots), their mean, and the 95\u202f% interval of the corrected "
-        "resampled t-test. An interval that holds 0 decides nothing."
+        "resampled t-test. An interval that holds 0 decides nothing; with several pairs the verdict asks for more "
+        "(Holm’s correction)."
     )
     gains = [_as_gain(found, d) for d in lead[:_MOST_ENTRIES]]
     chart = gain_chart(gains, "Paired differences", f"gain in {words}; right of 0 is better")

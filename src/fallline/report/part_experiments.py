@@ -30,6 +30,10 @@ __all__ = ["experiment_blocks", "experiments", "improvements"]
 _MOST = 40
 _LEVELS: dict[Decision, str] = {"helps": "good", "hurts": "serious", "cannot tell": "soft"}
 _WHO = {"model": "with what was kept", "control": "as it was before"}
+_ENDS = {
+    "nothing helps": "It ended because nothing more was found to help.",
+    "budget": "It ended because the budget was spent.",
+}
 _NOTHING = "Nothing was tried, so nothing was kept or thrown away: this is the recipe as it was given."
 _NONE = (
     "No experiment was run for this report: one recipe was trained, and nothing was compared with anything but the "
@@ -50,9 +54,8 @@ def experiments(view: View) -> Section:
         )
     ]
     for i, step in enumerate(story.steps[:_MOST], start=1):
-        stage = f" ({name(step.stage, 40)})" if step.stage else ""
-        title = f"Experiment {i}{stage}: {name(step.experiment.intent, 200)}"
-        blocks.append(Part(title, tuple(experiment_blocks(step.experiment, intent=False, reasons=step.reasons))))
+        stage = f": {name(step.stage, 60)}" if step.stage else ""
+        blocks.append(Part(f"Experiment {i}{stage}", tuple(experiment_blocks(step.experiment, step.reasons))))
     if len(story.steps) > _MOST:
         blocks.append(Paragraph(f"{count(len(story.steps) - _MOST)} more are not shown.", "small"))
     return Section("experiments", "Experiments", tuple(blocks))
@@ -74,7 +77,7 @@ def improvements(view: View) -> Section:
     if story is None or not story.steps:
         return Section("improvements", "Improvements", (Paragraph(_NOTHING),))
     kept = [(i, step) for i, step in enumerate(story.steps, start=1) if step.kept]
-    ended = f" It ended by: {name(story.ended, 60)}." if story.ended else ""
+    ended = f" {_ENDS.get(story.ended, f'It ended by: {name(story.ended, 60)}.')}" if story.ended else ""
     blocks: list[Block] = []
     if kept:
         rows = tuple(_kept_row(i, step) for i, step in kept)
@@ -85,9 +88,11 @@ def improvements(view: View) -> Section:
             Table(heads, rows, caption, numeric=frozenset({1, 2, 3, 4, 5}), stacked=True),
         ]
     else:
-        blocks.append(Paragraph(f"Nothing that was tried helped, so nothing was changed.{ended}"))
+        blocks.append(Paragraph(f"Nothing that was tried was shown to help, so nothing was changed.{ended}"))
     if story.scores:
-        pairs = [(_WHO.get(s.who, view.who(s.who)), s) for s in story.scores if s.metric == story.scores[0].metric]
+        shown = [s for s in story.scores if s.metric == story.scores[0].metric and (kept or s.who != "control")]
+        names = _WHO if kept else {}
+        pairs = [(names.get(s.who, view.who(s.who)), s) for s in shown]
         rows_of = story.scores[0].n
         told = f"On {count(rows_of)} rows that no choice has seen. " if rows_of else ""
         blocks.append(Row((Figure(interval_chart(pairs), f"{told}The dashed line is the better baseline."),)))
@@ -109,21 +114,16 @@ def _mean(values: tuple[float, ...]) -> str:
     return number(sum(finite) / len(finite)) if finite else "–"
 
 
-def experiment_blocks(
-    one: Experiment, *, intent: bool = True, reasons: tuple[tuple[str, str], ...] = ()
-) -> list[Block]:
+def experiment_blocks(one: Experiment, reasons: tuple[tuple[str, str], ...] = ()) -> list[Block]:
     """Return one experiment: its five parts in words, then the gains with their intervals.
 
     Args:
         one: the experiment.
-        intent: begin with the intent; False: it stands in the heading already.
         reasons: (arm, the symptom that it was tried for).
     """
-    parts = [("Intent", one.intent)] if intent else []
-    why = (f"{name(arm, 60)} (against {name(found, 60).replace('-', ' ')})" for arm, found in reasons if found)
-    parts += [("Tried", ", ".join(why)), ("Expectation", one.expectation)]
-    parts += [("Method", one.method), ("Result", one.result)]
-    pairs: list[tuple[str, Line]] = [(term, name(words, 1200)) for term, words in parts if words]
+    parts = [("Intent", one.intent), ("Tried", _tried(reasons)), ("Expectation", one.expectation)]
+    parts += [("Method", one.method), ("Result", "; ".join(one.result.split("\n")))]
+    pairs: list[tuple[str, Line]] = [(term, name(words, 1600)) for term, words in parts if words]
     pairs.append(("Finding", Span(name(one.finding, 800))))
     blocks: list[Block] = [Facts(tuple(pairs))]
     arms = one.comparisons[:_MOST]
@@ -136,11 +136,23 @@ def experiment_blocks(
     return blocks
 
 
+def _tried(reasons: tuple[tuple[str, str], ...]) -> str:
+    """The arms, grouped by the symptom that they were tried for."""
+    groups: dict[str, list[str]] = {}
+    for arm, found in reasons:
+        groups.setdefault(found, []).append(arm)
+    return ". ".join(
+        f"{f'Against {found}'.replace('-', ' ') if found else 'Because it often pays'}: {', '.join(arms)}"
+        for found, arms in groups.items()
+    )
+
+
 def _caption(one: Experiment) -> str:
     pairs = len(one.comparisons[0].differences)
     return (
         f"Small dots: {plural(pairs, 'pair')} of trainings, equal in seed and fold. Large: their mean with the "
-        "95\u202f% interval of the corrected resampled t-test; an interval that holds 0 decides nothing."
+        "95\u202f% interval of the corrected resampled t-test. An interval that holds 0 decides nothing; where several "
+        "arms were tried the verdict asks for more (Holm’s correction)."
     )
 
 

@@ -57,9 +57,9 @@ def _rows(view: View, final: FinalModel) -> Table:
     for k, row in enumerate(np.asarray(final.row).tolist()):
         truth, before = _told(view, final.y[k], final.before[k])
         _, again = _told(view, final.y[k], final.again[k])
-        rows.append((count(int(row) + 1), truth, before, again))
-    heads = ("Row", "True", "Before it was saved", "Loaded again")
-    caption = "The first of these rows, as they are numbered in the table"
+        rows.append((f"Row {count(int(row) + 1)}", truth, before, again))
+    heads = ("Held-out row", "True", "Before it was saved", "Loaded again")
+    caption = "The first of these rows, numbered as in the table without the rows that have no target"
     return Table(heads, tuple(rows), caption, numeric=frozenset({2, 3}), stacked=True)
 
 
