@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.clinic.tables import TABLES
 
-__all__ = ["Program", "Said", "base", "build", "diagnosed", "rules_cost"]
+__all__ = ["Program", "Said", "base", "build", "diagnosed", "optimizer_of", "rules_cost"]
 
 _LOSSES = {
     "binary": ("sigmoid", "binary_crossentropy"),
@@ -118,7 +118,8 @@ def _initializer(kernel: Any) -> Any:
     return keras.initializers.RandomNormal(stddev=kernel) if isinstance(kernel, float) else kernel
 
 
-def _optimizer(program: Program) -> Any:
+def optimizer_of(program: Program) -> Any:
+    """Return its optimizer."""
     import keras
 
     momentum: Mapping[str, float] = {"momentum": program.momentum} if program.momentum else {}
@@ -140,8 +141,9 @@ def diagnosed(program: Program, seed: int) -> Said:
     warnings.simplefilter("ignore")  # Keras, too, has something to say about some of them
     try:
         model = build(program, seed)
-        checked = fl.check(model, program.x, program.y, optimizer=_optimizer(program), **arguments)
-        found = fl.diagnose_training(model, program.x, program.y, optimizer=_optimizer(program), seed=seed, **arguments)
+        checked = fl.check(model, program.x, program.y, optimizer=optimizer_of(program), **arguments)
+        optimizer = optimizer_of(program)
+        found = fl.diagnose_training(model, program.x, program.y, optimizer=optimizer, seed=seed, **arguments)
     except Exception as error:  # noqa: BLE001  a trial that fails is counted, with its reason
         return Said(error=f"{type(error).__name__}: {error}"[:300])
     return Said.of(found, checked)
@@ -152,7 +154,7 @@ def rules_cost(program: Program, seed: int, repetitions: int) -> list[float]:
     import fallline as fl
 
     model = build(program, seed)
-    model.compile(optimizer=_optimizer(program), loss=program.loss)
+    model.compile(optimizer=optimizer_of(program), loss=program.loss)
     held = None if program.val_x is None else (program.val_x, program.val_y)
     run = fl.train(
         model, program.x, program.y, validation_data=held, epochs=program.epochs, batch_size=program.batch,

@@ -17,7 +17,16 @@ from benchmarks.clinic.program_data import make
 from benchmarks.clinic.run import Row
 from benchmarks.harness import CHECKOUT
 
-__all__ = ["NAMES", "find_cases", "run_program"]
+__all__ = [
+    "MOST_STEPS",
+    "NAMES",
+    "find_cases",
+    "half_squares",
+    "program_model",
+    "program_optimizer",
+    "program_rows",
+    "run_program",
+]
 
 FILE, VARIABLE = "cases.json", "FALLLINE_CLINIC"
 # A program of many epochs is cut after so many steps: what is wrong shows by then.
@@ -91,12 +100,12 @@ def _trial(case: Mapping[str, Any], seed: int) -> Said:
 
     warnings.simplefilter("ignore")  # Keras, too, has something to say about some of them
     try:
-        x, y, held = _rows(case, np.random.default_rng(seed))
+        x, y, held = program_rows(case, np.random.default_rng(seed))
         batch = case.get("stand_in_overrides", {}).get("batch_size", case["batch_size"])
         epochs = min(case["epochs"], max(1, MOST_STEPS // -(-len(x) // batch)))
-        model = _model(case, x.shape[1:], seed)
+        model = program_model(case, x.shape[1:], seed)
         found = fl.diagnose_training(
-            model, x, y, loss=_loss(case["loss"]), optimizer=_optimizer(case), epochs=epochs, batch_size=batch,
+            model, x, y, loss=_loss(case["loss"]), optimizer=program_optimizer(case), epochs=epochs, batch_size=batch,
             validation_data=held, seed=seed,
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001  a trial that fails is counted, with its reason
@@ -104,7 +113,8 @@ def _trial(case: Mapping[str, Any], seed: int) -> Said:
     return Said.of(found)
 
 
-def _rows(case: Mapping[str, Any], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Any]:
+def program_rows(case: Mapping[str, Any], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Return x, y and, where there are some, (x, y) of the validation rows."""
     x, y = make(case["data"], rng)
     kind = case["split"].get("kind", "")
     if "none" in kind:
@@ -120,7 +130,8 @@ def _rows(case: Mapping[str, Any], rng: np.random.Generator) -> tuple[np.ndarray
     return x[train], y[train], (x[held], y[held])
 
 
-def _model(case: Mapping[str, Any], shape: tuple[int, ...], seed: int) -> Any:
+def program_model(case: Mapping[str, Any], shape: tuple[int, ...], seed: int) -> Any:
+    """Return the uncompiled model."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -147,7 +158,8 @@ def _initializer(name: str | None) -> Any:
     return name
 
 
-def _optimizer(case: Mapping[str, Any]) -> Any:
+def program_optimizer(case: Mapping[str, Any]) -> Any:
+    """Return its optimizer."""
     import keras
 
     rate = case["learning_rate"]
@@ -158,10 +170,11 @@ def _optimizer(case: Mapping[str, Any]) -> Any:
 
 
 def _loss(name: str) -> Any:
-    return _half_squares if name == "mse_half" else name
+    return half_squares if name == "mse_half" else name
 
 
-def _half_squares(y: Any, predicted: Any) -> Any:
+def half_squares(y: Any, predicted: Any) -> Any:
+    """Return half the mean squared error."""
     import keras
 
     return keras.ops.mean(keras.ops.square(predicted - y)) / 2

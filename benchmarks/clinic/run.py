@@ -18,14 +18,15 @@ from benchmarks.clinic.program import base, diagnosed
 from benchmarks.clinic.tables import TABLES
 from benchmarks.clinic.zoo import ZOO
 
-__all__ = ["Row", "pooled", "run_all", "run_fault", "run_healthy"]
+__all__ = ["Row", "pooled", "run_all", "run_fault", "run_healthy", "stream"]
 
 # One trial: who ("what", "table", "seed", "half"), what was said (see `Said`), what was expected.
 Row = dict[str, Any]
 Job = tuple[Callable[..., list[Row]], tuple[Any, ...]]
 
 
-def _stream(*names: object) -> int:
+def stream(*names: object) -> int:
+    """Return a seed that the names decide."""
     return zlib.crc32("/".join(map(str, names)).encode())
 
 
@@ -33,7 +34,7 @@ def run_fault(fault: str, table: str, seeds: Sequence[int]) -> list[Row]:
     """Inject one fault into one data set's program; the seeds share the compiled program."""
     rows = []
     for seed in seeds:
-        rng = np.random.default_rng(_stream(fault, table, seed))
+        rng = np.random.default_rng(stream(fault, table, seed))
         program = FAULTS[fault].inject(base(table, seed), rng)
         row: Row = {"what": fault, "table": table, "seed": seed, "half": TABLES[table].half}
         row |= {"names": list(FAULTS[fault].names), "epochs": program.epochs}

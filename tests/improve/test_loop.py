@@ -32,6 +32,9 @@ class Computed(Bench):
         known = all(name in self.effects and subject.count(name) < 1 for name in names)
         return (*subject, *names) if known and len(set(names)) == len(names) else None
 
+    def viable(self, subject):
+        return True
+
     def key(self, subject):
         return "+".join(sorted(subject))
 
@@ -50,7 +53,9 @@ class Computed(Bench):
             scores[arm] = 1 - gain + rng.normal(0, 0.01, (len(seeds), 5))
         found = compare(scores["control"], {arm: scores[arm] for arm in arms}, share=0.25)
         plain = {arm: tuple(values.ravel()) for arm, values in scores.items()}
-        return Experiment("", "", "", "", "", "log_loss", tuple(seeds), 5, plain, found)
+        return Experiment(
+            "", "", "", "", "", "log_loss", seeds=tuple(seeds), folds=5, scores=plain, comparisons=found
+        )
 
     def finished(self, better, on_progress):
         scores = tuple(Score("log_loss", value, 0.1, 0.9, who=who) for who, value in (("model", 0.4), ("control", 0.6)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fallline.cli.options import reading
+from fallline.cli.options import events, reading
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _KEPT = ("seeds", "folds", "holdout", "metric", "seed")
 @click.option("--resume", metavar="FOLDER", help="Go on with an improvement that was stopped, or for longer.")
 @reading
 @click.option("-q", "--quiet", is_flag=True, help="Print the folder's path alone.")
-@click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one a line.")
+@events
 def command(
     data: str | None, assignments: tuple[str, ...], budget: str, trainings: int | None, output: str | None,
     resume: str | None, quiet: bool, as_json: bool, **options: Any,
@@ -58,7 +58,8 @@ def command(
     fallline improve houses.csv -t price --preset simple --budget "2 minutes"
     fallline improve --resume improved/houses-1 --budget "1 hour"
 
-    Ctrl-C keeps the ledger and says how to go on.
+    Ctrl-C keeps the ledger and says how to go on. In a script, --json writes a line when something happens: read,
+    phase, epoch, diagnosed, candidates, experiment, decided, stopped, scored, finished.
     """
     from fallline.cli.screen import Screen
 
@@ -127,6 +128,7 @@ def _work(
     screen: Screen,
 ) -> None:  # fmt: skip
     from fallline.cli.files import put_new
+    from fallline.cli.job import described
     from fallline.cli.show import show_problem
     from fallline.cli.signals import StopSignals
     from fallline.improve import improve
@@ -134,8 +136,9 @@ def _work(
 
     with StopSignals(lambda number: screen.note("Stopping; what the ledger has is kept.")) as stop:
         problem = source.problem(recipe)
+        screen.event("read", **described(problem))
         show_problem(screen, problem)
-        shown = _Story(screen, stop)
+        shown = _Shown(screen, stop)
 
         def told(event: ImproveEvent) -> None:
             path = folder / COMMAND_FILE
@@ -193,7 +196,7 @@ def _saved(found: Improvement, problem: Problem, folder: Path, source: Source, s
     screen.event("finished", folder=str(folder), run=str(place), outcome=found.outcome, treatments=found.treatments)
 
 
-class _Story:
+class _Shown:
     """The events on a terminal or as JSON, with a progress bar between them."""
 
     def __init__(self, screen: Screen, stop: Any) -> None:
@@ -202,12 +205,11 @@ class _Story:
 
     def progress(self, now: Any) -> bool:
         """Show one progress event; return whether a signal came."""
-        if self.screen.talks and self.screen.err.is_terminal:
-            if self.bar is None:
-                from fallline.cli.progress import TrainingProgress
+        if self.bar is None:
+            from fallline.cli.progress import TrainingProgress
 
-                self.bar = TrainingProgress(self.screen, self.stop).__enter__()
-            self.bar(now)
+            self.bar = TrainingProgress(self.screen, self.stop, lines=False).__enter__()
+        self.bar(now)
         return bool(self.stop.asked)
 
     def close(self) -> None:
@@ -244,8 +246,9 @@ class _Story:
         metric = found["metric"].replace("_", "-")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         control = found["scores"].get("control", ())
-        level = f" (control {sum(control) / len(control):.4g})" if control else ""
-        for title in ("  treatment", f"gain in {metric}{level}", "95 % interval", "decision"):
+        level = f": {sum(control) / len(control):.4g}" if control else ""
+        paragraph(self.screen, f"The control's {metric}{level}; a gain above 0 is better.", indent=2)
+        for title in ("  treatment", f"gain in {metric}", "95 % interval", "decision"):
             table.add_column(title, justify="left" if title in ("  treatment", "decision") else "right")
         styles = {"helps": "green", "hurts": "red"}
         for one in sorted(found["comparisons"], key=lambda one: -one["mean"]):

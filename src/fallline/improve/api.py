@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from fallline import recipe as recipes
@@ -31,9 +31,6 @@ __all__ = ["improve"]
 OnEvent = Callable[[ImproveEvent], Any]
 Stage = Literal["screen", "confirm"]
 
-# Arms of one experiment: enough that a population fills the machine, few enough that Holm's correction for their number
-# leaves a clear effect visible.
-_MOST_ARMS = 8
 # Of the arms of a screen that is not decided, so many go on with fresh seeds and other folds.
 _MOST_CONFIRMED = 3
 # Of arms that help, one with fewer treatments is preferred if it has this share of the largest gain.
@@ -52,6 +49,11 @@ def improve(
     seeds: Any = 3,
     folds: int = 5,
     holdout: float = 0.2,
+    loss: Any = None,
+    optimizer: Any = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    shuffle: bool | None = None,
     metric: str | None = None,
     seed: int = 0,
     folder: Any = None,
@@ -64,9 +66,10 @@ def improve(
     with the other seeds and on another partition. A treatment is kept when the experiment says that it helps.
 
     Args:
-        control: a `Recipe`, the name of a preset, or the `Run` of a table.
-        x: a table, as for `fallline.train`; with y=None also the pair (x, y).
-        y: targets, or a column's name.
+        control: a `Recipe`, the name of a preset, or the `Run` of a table; or a Keras model (Sequential or Functional;
+            it stays as it is), a `Design`, or the `Run` of a Keras model. First weights are drawn anew by the seeds.
+        x: a table, as for `fallline.train`; with y=None also the pair (x, y). For a Keras model the inputs (n, ...).
+        y: targets, or a column's name; for a Keras model (n, ...).
         target: the target column(s) of ``x``.
         kind: the kind of problem, when it shall not be inferred.
         budget: seconds, ``"10 minutes"``, ``"2 h"``; None: no limit. The last training is kept within it.
@@ -75,6 +78,11 @@ def improve(
         folds: of an experiment.
         holdout: share of the rows that no choice sees and that the result is scored on; 0: all rows are chosen by, and
             there is no honest score.
+        loss: of a Keras model, in the place of what it was compiled with.
+        optimizer: likewise.
+        epochs: of a Keras model; default 100.
+        batch_size: of a Keras model; default 32.
+        shuffle: of a Keras model.
         metric: by which is judged; default: log-loss, or RMSE.
         seed: of the hold-out and the folds.
         folder: where the ledger is kept as it grows; the same call with the same folder goes on from it.
@@ -94,7 +102,9 @@ def improve(
         x, y = x
     chosen = _checked(seeds, folds, holdout, trainings)
     limit = Budget(parse_seconds(budget), trainings, last_trainings=2 if holdout else 1)
-    bench = _bench(control, x, y, target, kind, folds, holdout, metric, seed)
+    fitting = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "loss": loss, "optimizer": optimizer}
+    rows = {"folds": folds, "holdout": holdout, "metric": metric, "seed": seed}
+    bench = _bench(control, x, y, target, kind, fitting, rows)
     needed = 1 + 2 * folds + limit.last_trainings
     if trainings is not None and trainings < needed:
         raise InputError(
@@ -123,21 +133,28 @@ def _checked(seeds: Any, folds: Any, holdout: Any, trainings: Any) -> list[int]:
 
 
 def _bench(
-    control: Any, x: Any, y: Any, target: Any, kind: Any, folds: int, holdout: float, metric: str | None, seed: int
+    control: Any, x: Any, y: Any, target: Any, kind: Any, fitting: Mapping[str, Any], rows: Mapping[str, Any]
 ) -> Bench:
-    from fallline.improve.tables import TableBench
+    """Make the bench of a table or of a Keras model."""
     from fallline.train.api import make_recipe_problem
 
     if isinstance(control, Run) and control.recipe is not None and control.preparation is not None:
         control = control.recipe
-    recipe = recipes.default(control) if isinstance(control, str) else control
-    if not isinstance(recipe, Recipe):
-        raise InputError(
-            f"fl.improve was given a {type(control).__name__}; it takes a Recipe, the name of a preset ('default', "
-            "'simple'), or the run of a table."
-        )
-    problem = make_recipe_problem(x, y, target, kind, None)
-    return TableBench(recipe, problem, folds=folds, holdout=holdout, metric=metric, seed=seed)
+    if isinstance(control, (str, Recipe)):
+        given = [name for name, value in fitting.items() if value is not None]
+        if given:
+            raise InputError(f"{', '.join(given)}: these are of Keras models; a recipe says it itself.")
+        from fallline.improve.tables import TableBench
+
+        problem = make_recipe_problem(x, y, target, kind, None)
+        return TableBench(recipes.default(control) if isinstance(control, str) else control, problem, **rows)
+    from fallline.improve.keras_models import KerasBench, design_from
+
+    training = {name: fitting[name] for name in ("epochs", "batch_size", "shuffle")}
+    design = design_from(control, fitting["loss"], fitting["optimizer"], training)
+    if x is None or y is None or target is not None or kind is not None:
+        raise InputError("A Keras model is trained on x and y: fl.improve(model, x, y).")
+    return KerasBench(design, x, y, **rows)
 
 
 class _Work:
@@ -254,7 +271,12 @@ class _Work:
     def offered(self) -> list[Candidate]:
         """Return the next candidates, as many as an experiment takes."""
         found = candidates(self.bench, self.subject, self.after, tried=self.tried, without=self.hurting)
-        return [one for _, one in zip(range(_MOST_ARMS), found, strict=False)]
+        most: list[Candidate] = []
+        for one in found:
+            if len(most) == self.bench.most_arms or (most and one.tier != most[0].tier):
+                break
+            most.append(one)
+        return most
 
     def measured(self, stage: Stage, offered: list[Candidate]) -> tuple[Experiment, list[Candidate]]:
         """Make an experiment, or recall it from the ledger; return it with its arms."""

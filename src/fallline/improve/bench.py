@@ -21,16 +21,23 @@ class Bench(ABC):
         folds: of an experiment.
         held_out: how many rows no choice sees; 0: none.
         about: plain values that tell improvements apart.
+        most_arms: of one experiment: enough that a population fills the machine, few enough that Holm's correction for
+            their number leaves a clear effect visible.
     """
 
     control: Any
     folds: int
     held_out: int
     about: Mapping[str, Any]
+    most_arms: int = 8
 
     @abstractmethod
     def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:
         """Return the subject treated, or None where there is nothing to change."""
+
+    @abstractmethod
+    def viable(self, subject: Any) -> bool:
+        """Return whether the subject can be trained on these rows."""
 
     @abstractmethod
     def key(self, subject: Any) -> str:

@@ -33,6 +33,9 @@ class Treats(Protocol):
     def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:
         """Return the subject treated, or None where there is nothing to change."""
 
+    def viable(self, subject: Any) -> bool:
+        """Return whether the subject can be trained."""
+
     def key(self, subject: Any) -> str:
         """Return what tells two subjects apart."""
 
@@ -47,6 +50,8 @@ class Candidate:
         reason: the symptom that it is tried for; "" for none.
         subject: the control, treated.
         key: what tells it apart from others.
+        tier: 0: the first treatments of what is wrong, 1: all others. An experiment holds candidates of one tier, so
+            that Holm's correction for their number does not hide a cure among what is tried for want of a better.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Candidate:
     reason: str
     subject: Any
     key: str
+    tier: int = 0
 
 
 def candidates(
@@ -69,14 +75,16 @@ def candidates(
         without: names of treatments that are known to hurt.
     """
     seen = {*tried, bench.key(control)}
-    for names, reason in _plans(bench, control, diagnosis, without):
+    for tier, names, reason in _plans(bench, control, diagnosis, without):
         subject = bench.treated(control, names)
         if subject is None:
             continue
         key = bench.key(subject)
-        if key not in seen:
-            seen.add(key)
-            yield Candidate(_title(names), names, reason, subject, key)
+        if key in seen:
+            continue
+        seen.add(key)
+        if bench.viable(subject):
+            yield Candidate(_title(names), names, reason, subject, key, tier)
 
 
 def _title(names: tuple[str, ...]) -> str:
@@ -91,8 +99,8 @@ def _title(names: tuple[str, ...]) -> str:
 
 def _plans(
     bench: Treats, control: Any, diagnosis: Diagnosis, without: Collection[str]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield (treatments, the symptom they are for)."""
+) -> Iterator[tuple[int, tuple[str, ...], str]]:
+    """Yield (tier, treatments, the symptom they are for)."""
     worrying = [finding for finding in diagnosis if finding.severity != "note"]
     lists = [(finding, _names(bench, control, finding, without)) for finding in worrying]
     # Faults come in company, and curing one of two may show nothing: what cures each, together, is an arm of its own.
@@ -101,19 +109,19 @@ def _plans(
         firsts += [name for name in names if name not in firsts][:1]
     for place, (finding, names) in enumerate(lists):
         for name in names[: _OF_EACH if place else _OF_THE_FIRST]:
-            yield from (((name,) * times, finding.symptom) for times in range(1, DOSES.get(name, 1) + 1))
+            yield from ((0, (name,) * times, finding.symptom) for times in range(1, DOSES.get(name, 1) + 1))
         if place == 0:
             together = " and ".join(dict.fromkeys(finding.symptom for finding in worrying))
             for count in sorted({len(firsts), 2} & set(range(2, len(firsts) + 1)), reverse=True):
-                yield tuple(firsts[:count]), together
+                yield 0, tuple(firsts[:count]), together
             if len(names) > 1:
-                yield tuple(names[:2]), finding.symptom
+                yield 0, tuple(names[:2]), finding.symptom
     for finding, names in lists:
-        yield from (((name,), finding.symptom) for name in names)
+        yield from ((1, (name,), finding.symptom) for name in names)
     for finding in diagnosis:
         if finding.severity == "note" and finding.symptom != "good-fit":
-            yield from (((name,), finding.symptom) for name in _names(bench, control, finding, without))
-    yield from (((name,), "") for name in GENERAL if name not in without)
+            yield from ((1, (name,), finding.symptom) for name in _names(bench, control, finding, without))
+    yield from ((1, (name,), "") for name in GENERAL if name not in without)
 
 
 def _names(bench: Treats, control: Any, finding: Finding, without: Collection[str]) -> list[str]:

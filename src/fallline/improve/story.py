@@ -15,7 +15,7 @@ Told = tuple[str, dict[str, Any]]
 
 _ENDS = {
     "nothing helps": "No treatment is left that helps.",
-    "budget": "The budget is spent.",
+    "budget": "The budget is spent; an experiment under way is left out.",
     "interrupted": "Interrupted.",
 }
 

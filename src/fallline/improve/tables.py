@@ -17,6 +17,7 @@ from fallline.experiment import experiment
 from fallline.improve.bench import Bench, OnProgress
 from fallline.search import metric_of, partition
 from fallline.train import train_problem
+from fallline.train.prepared import Known, prepare
 from fallline.treatments import treat
 from fallline.types import Diagnosis, Experiment, Problem, Recipe, Run, Score
 
@@ -41,8 +42,6 @@ class TableBench(Bench):
     def __init__(
         self, control: Recipe, problem: Problem, *, folds: int, holdout: float, metric: str | None, seed: int
     ) -> None:
-        from fallline.train.prepared import prepare
-
         self.control, self.problem, self.folds = recipes.check(control), problem, folds
         self.metric = metric_of(problem, metric)
         own = control.split
@@ -54,7 +53,9 @@ class TableBench(Bench):
         self.held_out = len(self.held)
         self.inner = restricted(problem, self.rows)
         self.partitions = [partition(self.inner, folds, seed=seed + place, **split) for place in (0, 1)]
-        prepare(self.inner, self.control, self.partitions[0][0])  # what contradicts the table is said before any work
+        self._known: Known = {}
+        # What contradicts the table is said before any work.
+        prepare(self.inner, self.control, self.partitions[0][0], self._known)
         digest = hashlib.sha256(problem.fingerprint.encode() + np.ascontiguousarray(problem.y).tobytes())
         self.about = {
             "control": recipes.to_mapping(self.control), "data": digest.hexdigest(), "folds": folds,
@@ -68,6 +69,14 @@ class TableBench(Bench):
         except InputError:  # it does not apply, is so already, or contradicts the recipe
             return None
         return found
+
+    def viable(self, subject: Any) -> bool:
+        """Return whether the recipe suits the table."""
+        try:
+            prepare(self.inner, subject, self.partitions[0][0], self._known)
+        except InputError:
+            return False
+        return True
 
     def key(self, subject: Any) -> str:
         """Return what tells two recipes apart."""

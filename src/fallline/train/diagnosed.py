@@ -32,6 +32,7 @@ def diagnose_training(
     validation_data: Any = None,
     shuffle: bool = True,
     seed: int = 0,
+    on_progress: Any = None,
 ) -> Diagnosis:
     """Check a model and its data, train a copy of it, and say what is wrong.
 
@@ -50,9 +51,11 @@ def diagnose_training(
         validation_data: (x, y) of rows to validate on.
         shuffle: new order of the rows in each epoch.
         seed: of the order, of dropout and of noise.
+        on_progress: as for `fallline.train`.
 
     Raises:
         InputError: this is no Keras model, or it cannot be trained and the check does not say why.
+        KeyboardInterrupt: the training was stopped.
 
     >>> import keras, numpy as np
     >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
@@ -80,7 +83,7 @@ def diagnose_training(
             # Keras warns of a softmax over one unit, once and from inside a layer; the diagnosis says it in full.
             warnings.filterwarnings("ignore", message=r"[\s\S]*softmax over axis")
             _compile(copy, model, x, before, loss, optimizer)
-            return _trained(copy, x, y, before, epochs, batch_size, validation_data, shuffle, seed)
+            return _trained(copy, x, y, before, epochs, batch_size, validation_data, shuffle, seed, on_progress)
     finally:
         if copy is model and kept is not None:
             model.set_weights(kept)
@@ -96,14 +99,17 @@ def _trained(
     validation_data: Any,
     shuffle: bool,
     seed: int,
+    on_progress: Any,
 ) -> Diagnosis:
     try:
         run = train(
             copy, x, y, validation_data=validation_data, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
-            seed=seed, early_stopping=False, verbose=0,
+            seed=seed, early_stopping=False, verbose=0, on_progress=on_progress,
         )  # fmt: skip
     except (FalllineError, TypeError, ValueError) as refused:  # the latter two are Keras' own, of shapes and losses
         return _by_keras(copy, x, y, before, epochs, batch_size, validation_data, shuffle, refused)
+    if run.outcome == "interrupted":
+        raise KeyboardInterrupt  # half a training has other symptoms than a whole one
     checked = {**run.facts.get("checked", {}), **plain_checked(before)}
     return diagnose(_with(run, checked))
 

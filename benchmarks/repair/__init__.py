@@ -1,0 +1,1 @@
+"""Repair: does `fallline.improve` cure injected faults and real programs?"""

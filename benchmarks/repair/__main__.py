@@ -1,0 +1,114 @@
+"""Repair: ``python -m benchmarks.repair [--group faults|programs] [--sample N] [--data FOLDER] [--resume]``.
+
+`fallline.improve` is given trainings with a known fault; what it hands back is trained with fresh seeds and held to the
+healthy recipe or the known fix, beside a random search over the treatments that may train as often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clinic.programs import find_cases
+from benchmarks.repair.cases import Case, fault_cases, program_cases
+from benchmarks.repair.judge import repaired
+from benchmarks.results_file import describe_machine, describe_versions
+
+__all__ = ["main", "summary"]
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+# Shares of cases to be cured.
+BARS = {"faults": 0.9, "programs": 0.65}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.repair", description=(__doc__ or "").splitlines()[2])
+    parser.add_argument("--group", default="both", choices=("faults", "programs", "both"))
+    parser.add_argument("--sample", type=int, default=0, help="so many cases, drawn at random (default: all)")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--trainings", type=int, default=150, help="that one repair may take (default 150)")
+    parser.add_argument("--seconds", type=float, default=900.0, help="that one repair may take (default 900)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="in all; the rest is left out")
+    parser.add_argument("--seed", type=int, default=0, help="of rows, first weights and the sample")
+    parser.add_argument("--no-random", action="store_true", help="without the random search")
+    parser.add_argument("--resume", action="store_true", help="go on where the result files end")
+    parser.add_argument("--data", type=Path, help="folder of cases.json (else FALLLINE_CLINIC, else shared/clinic)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Repair the cases; return 0 whether or not the bars are reached, for a figure is a figure."""
+    given = _parser().parse_args(arguments)
+    end = time.monotonic() + 60 * given.minutes
+    for group in ("faults", "programs") if given.group == "both" else (given.group,):
+        cases = _cases(group, given)
+        path = given.out / f"repair-{group}.json"
+        rows = json.loads(path.read_text())["cases"] if given.resume and path.exists() else []
+        there = {(row["what"], row["table"]) for row in rows}
+        todo = [case for case in cases if (case.what, case.table) not in there]
+        for place, case in enumerate(todo, 1):
+            if time.monotonic() > end:
+                print(f"the time is over: {len(todo) - place + 1} left out", file=sys.stderr)
+                break
+            rows.append(
+                repaired(case, trainings=given.trainings, seconds=given.seconds, randomly=not given.no_random)
+            )  # fmt: skip
+            print(f"{place}/{len(todo)} {json.dumps(rows[-1])}", file=sys.stderr, flush=True)
+            _write(path, group, rows, len(cases))
+        if rows:
+            print(json.dumps(summary(rows), indent=1))
+    return 0
+
+
+def _cases(group: str, given: argparse.Namespace) -> list[Case]:
+    if group == "faults":
+        found = fault_cases(given.seed)
+    else:
+        described = find_cases(given.data)
+        if isinstance(described, str):
+            print(described)
+            return []
+        found = program_cases(described, given.seed)
+    found = [case for case in found if given.only in case.what]
+    random.Random(given.seed).shuffle(found)  # what is left out is a random part
+    return found[: given.sample] if given.sample else found
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the shares that were cured; a case that failed with an error is not cured."""
+    found: dict[str, Any] = {}
+    for group in sorted({row["group"] for row in rows}):
+        own = [row for row in rows if row["group"] == group]
+        tried = [row for row in own if "random" in row]
+        found[group] = {
+            "cases": len(own),
+            "errors": sum("error" in row for row in own),
+            "cured": round(sum(row.get("improved_cures", False) for row in own) / len(own), 3),
+            "bar": BARS.get(group),
+            "cases_with_random_search": len(tried),
+            "cured_of_these": round(sum(r["improved_cures"] for r in tried) / len(tried), 3) if tried else None,
+            "cured_by_random_search": round(sum(r["random_cures"] for r in tried) / len(tried), 3) if tried else None,
+        }
+    return found
+
+
+def _write(path: Path, group: str, rows: Sequence[dict[str, Any]], cases: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = {"date": date, "machine": describe_machine(), "versions": describe_versions()}
+    part = {"finished": len(rows), "of": cases, "figures": summary(rows)}
+    text = json.dumps({**facts, **part}, indent=1)
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)  # one case a line
+    path.write_text(f'{text.rstrip()[:-2]},\n "cases": [\n{lines}\n ]\n}}\n')
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

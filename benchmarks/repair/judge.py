@@ -1,0 +1,131 @@
+"""Repairing one case, and judging what came out on fresh seeds and rows."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.repair.cases import Case
+
+__all__ = ["FRESH", "judge", "repaired"]
+
+FRESH = (1001, 1002, 1003)  # seeds that no choice has seen
+FOLDS, SEEDS = 5, 2
+# Of a random draw: treatments in a chain.
+_LONGEST_CHAIN = 3
+
+
+def judge(case: Case, design: Any = None, seeds: Sequence[int] = FRESH) -> float:
+    """Return the mean figure of a design (default: the case as it is) over trainings with fresh seeds."""
+    import fallline as fl
+    from fallline.treatments import design_of
+
+    design = design if design is not None else design_of(case.model(), **case.training)
+    n, new = len(case.x), len(case.new_x)
+    same = case.new_x is case.x
+    x = case.x if same else np.concatenate([case.x, case.new_x])
+    y = case.y if same else np.concatenate([case.y, case.new_y])
+    centre, scale = design.target_scale or (0.0, 1.0)
+    training = {"early_stopping": False, **dict(design.training)}
+    rows, validation = np.arange(n), np.zeros(0, np.int64)
+    if training["early_stopping"]:
+        mixed = np.random.default_rng(0).permutation(n)
+        rows, validation = np.sort(mixed[n // 5 :]), np.sort(mixed[: n // 5])
+    held = np.arange(n, n + new)
+    # Where a program has no rows of its own to judge on, they stand behind the others once more.
+    if same:
+        x, y = np.concatenate([x, x]), np.concatenate([y, y])
+    runs = fl.train_many(
+        design.build(), x, y if (centre, scale) == (0.0, 1.0) else (y - centre) / scale, seeds=list(seeds),
+        folds=[(rows, validation, held)], verbose=0, **training,
+    )  # fmt: skip
+    values = []
+    for run in runs:
+        lost = run.outcome == "diverged" or run.held_out is None
+        outputs = None if lost else np.asarray(run.held_out.prediction) * scale + centre
+        values.append(figure(y[held], outputs, case.classes))
+    return float(np.mean(values))
+
+
+def figure(y: np.ndarray, outputs: np.ndarray | None, classes: bool) -> float:
+    """Return the accuracy (all labels of a row right) or R2; 0 where there is nothing finite."""
+    if outputs is None or not np.isfinite(outputs).all():
+        return 0.0
+    y, out = y.reshape(len(y), -1), outputs.reshape(len(outputs), -1)
+    if not classes:
+        spread = float(((y - y.mean(axis=0)) ** 2).sum())
+        return 1.0 - float(((y - out) ** 2).sum()) / spread if spread else 0.0
+    if y.shape[1] == 1 and out.shape[1] > 1:
+        return float((out.argmax(axis=1) == y[:, 0]).mean())
+    one_hot = y.shape[1] > 1 and bool((y.sum(axis=1) == 1).all())
+    if one_hot:
+        return float((out.argmax(axis=1) == y.argmax(axis=1)).mean())
+    return float(((out > 0.5) == (y > 0.5)).all(axis=1).mean())
+
+
+def repaired(case: Case, *, trainings: int, seconds: float, randomly: bool) -> dict[str, Any]:
+    """Repair one case by `fallline.improve` and by a random search of equal cost; return a row of figures."""
+    warnings.simplefilter("ignore")  # Keras has something to say about some of them
+    row: dict[str, Any] = {"what": case.what, "table": case.table, "group": case.group, "needed": case.needed}
+    began = time.perf_counter()
+    try:
+        row["reference"] = case.reference(judge)
+        row["found"] = judge(case)
+        row |= _improved(case, trainings, seconds)
+        row["seconds"] = round(time.perf_counter() - began, 1)
+        if randomly:
+            row |= _random(case, row["trainings"])
+    except Exception as error:  # noqa: BLE001  a case that fails is counted, with its reason
+        row["error"] = f"{type(error).__name__}: {error}"[:300]
+    for who in ("improved", "random"):
+        if who in row:
+            row[f"{who}_cures"] = bool(row[who] >= case.needed * row["reference"])
+    return row
+
+
+def _improved(case: Case, trainings: int, seconds: float) -> dict[str, Any]:
+    import fallline as fl
+
+    found = fl.improve(
+        case.model(), case.x, case.y, **case.training, budget=seconds, trainings=trainings, folds=FOLDS, seeds=SEEDS,
+        holdout=0,
+    )  # fmt: skip
+    return {
+        "improved": judge(case, found.better), "kept": list(found.treatments), "trainings": found.trainings,
+        "outcome": found.outcome, "findings": [one.symptom for one in found.before if one.severity != "note"],
+    }  # fmt: skip
+
+
+def _random(case: Case, trainings: int) -> dict[str, Any]:
+    """Draw chains of treatments, measure them as improve does, keep the best mean; as many trainings as it took."""
+    from fallline.improve.keras_models import KerasBench, design_from
+    from fallline.treatments import discover
+
+    rng = np.random.default_rng(0)
+    design = design_from(case.model(), None, None, case.training)
+    bench = KerasBench(design, case.x, case.y, folds=FOLDS, holdout=0, metric=None, seed=0)
+    names = [one.name for one in discover()]
+    best, gain, spent, tried = design, 0.0, 0, set()
+    while spent + 2 * FOLDS <= trainings:
+        room = min(bench.most_arms, (trainings - spent) // FOLDS - 1)
+        arms: dict[str, Any] = {}
+        for _ in range(200):
+            chain = tuple(rng.choice(names, rng.integers(1, _LONGEST_CHAIN + 1), replace=False).tolist())
+            treated = bench.treated(design, chain)
+            if treated is not None and bench.key(treated) not in tried and bench.viable(treated):
+                tried.add(bench.key(treated))
+                arms[" + ".join(chain)] = treated
+            if len(arms) == room:
+                break
+        if not arms:
+            break
+        found = bench.experiment(design, arms, [0], 0, lambda now: False)
+        spent += (1 + len(arms)) * FOLDS
+        for one in found.comparisons:
+            if one.mean > gain:
+                best, gain = arms[one.name], one.mean
+    return {"random": judge(case, best), "random_kept": list(best.treatments), "random_trainings": spent}

@@ -1,0 +1,264 @@
+"""Keras models of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from fallline.data import folds as make_folds
+from fallline.errors import InputError
+from fallline.experiment import experiment
+from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
+from fallline.improve.bench import Bench, OnProgress
+from fallline.train import diagnose_training, train
+from fallline.train.arrays import as_arrays, rows_of
+from fallline.treatments import design_of, facts_of, finished_model, treat
+from fallline.types import Design, Diagnosis, Experiment, Run, Score
+
+__all__ = ["KerasBench", "design_from"]
+
+_EPOCHS, _BATCH = 100, 32  # as in `fallline.train`
+_VALIDATION = 0.2  # of the rows that a diagnosis or an early stopping may see
+
+
+def design_from(model: Any, loss: Any, optimizer: Any, training: Mapping[str, Any]) -> Design:
+    """Return the control as a design.
+
+    Args:
+        model: a Keras model, compiled unless ``loss`` is given; a `Design`; or the `Run` of a Keras model.
+        loss: in the place of the compiled one.
+        optimizer: likewise; adam where there is neither.
+        training: ``epochs``, ``batch_size`` and ``shuffle`` that were given; None: not said.
+
+    Raises:
+        InputError: it is no model, or has no loss.
+    """
+    said = {name: value for name, value in training.items() if value is not None}
+    if isinstance(model, Run):
+        facts = model.facts
+        said = {"epochs": facts.get("planned_epochs"), "batch_size": facts.get("batch_size"), **said}
+        model = model.model
+    if isinstance(model, Design):
+        if loss is not None or optimizer is not None:
+            raise InputError("A Design brings its loss and its optimizer; leave loss and optimizer out.")
+        found = model
+    else:
+        if not isinstance(model, keras.Model):
+            raise InputError(
+                f"fl.improve was given a {type(model).__name__}; it takes a Recipe, the name of a preset ('default', "
+                "'simple'), a Keras model, a Design, or a Run."
+            )
+        if loss is not None or optimizer is not None:
+            model = _recompiled(model, loss, optimizer)
+        found = design_of(model)
+    return found.with_(training={"epochs": _EPOCHS, "batch_size": _BATCH, **dict(found.training), **said})
+
+
+def _recompiled(model: keras.Model, loss: Any, optimizer: Any) -> keras.Model:
+    copy = keras.models.clone_model(model)
+    if model.built:
+        copy.set_weights(model.get_weights())
+    before = bool(getattr(model, "compiled", False))
+    loss = loss if loss is not None else (model.loss if before else None)
+    if loss is None:
+        raise InputError("The model is not compiled, so that a loss must be given: fl.improve(model, x, y, loss=...).")
+    kept = model.optimizer if before else None
+    if optimizer is None and kept is not None:
+        optimizer = type(kept).from_config(kept.get_config())
+    copy.compile(optimizer=optimizer if optimizer is not None else "adam", loss=loss)
+    return copy
+
+
+class KerasBench(Bench):
+    """A Keras model's design and its rows.
+
+    Args:
+        control: the design.
+        x: (n, ...) inputs, or several.
+        y: (n, ...) targets.
+        folds: of an experiment.
+        holdout: share of the rows that no choice sees.
+        metric: by which is judged; None: log-loss, RMSE, or what `fallline.experiment` compares by.
+        seed: of the hold-out, the folds and the last trainings.
+
+    Raises:
+        InputError: fewer rows than folds.
+    """
+
+    most_arms = 6  # each is a compiled program of its own
+
+    def __init__(
+        self, control: Design, x: Any, y: Any, *, folds: int, holdout: float, metric: str | None, seed: int
+    ) -> None:
+        self.control, self.folds, self.metric, self.seed = control, folds, metric, seed
+        self.x, self.y = as_arrays(x, "x"), as_arrays(y, "y")
+        rows = rows_of((self.x, self.y), "x and y")
+        self._facts: dict[str, Mapping[str, Any]] = {}
+        self.inner = np.arange(rows)
+        plain = isinstance(self.x, np.ndarray) and isinstance(self.y, np.ndarray)
+        self.kind = facts_of(control.build(), self.x, self.y).get("kind") if plain else None
+        self.held = self.inner[:0]
+        if holdout:
+            ((self.inner, self.held),) = make_folds(self._strata(self.inner), folds=1, share=holdout, seed=seed)
+        self.held_out = len(self.held)
+        self.partitions = [make_folds(self._strata(self.inner), folds=folds, seed=seed + i) for i in (0, 1)]
+        digest = hashlib.sha256()
+        for array in keras.tree.flatten((self.x, self.y)):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.about = {
+            "control": self.key(control), "data": digest.hexdigest(), "folds": folds, "holdout": holdout,
+            "metric": metric, "seed": seed,
+        }  # fmt: skip
+
+    def _labels(self) -> np.ndarray | None:
+        return labels_of(self.kind or "", self.y) if isinstance(self.y, np.ndarray) else None
+
+    def _strata(self, rows: np.ndarray) -> np.ndarray:
+        """Return words for classes, by which rows are stratified, or numbers that are not."""
+        labels = self._labels()
+        return rows.astype(float) if labels is None else labels[rows].astype(str)
+
+    def _rows(self, rows: np.ndarray) -> tuple[Any, Any]:
+        return keras.tree.map_structure(lambda array: array[rows], (self.x, self.y))  # type: ignore[no-any-return]
+
+    # --------------------------------------------------------------------------------------------- the interface
+
+    def treated(self, subject: Any, names: tuple[str, ...]) -> Design | None:
+        """Return the design treated, or None where there is nothing to change."""
+        key = self.key(subject)
+        if key not in self._facts:
+            self._facts[key] = facts_of(subject.build(), *self._rows(self.inner))
+        try:
+            found: Design = treat(subject, names, known=self._facts[key])
+        except InputError:
+            return None
+        return found
+
+    def viable(self, subject: Any) -> bool:
+        """Return whether a model can be built of the design."""
+        try:
+            subject.build()
+        except InputError:
+            return False
+        return True
+
+    def key(self, subject: Any) -> str:
+        """Return what tells two designs apart."""
+        parts = [subject.model, subject.compiled, dict(subject.training), subject.target_scale]
+        text = json.dumps(parts, sort_keys=True, default=_text)
+        # Keras counts the names that it makes up on and on: the same model, built again, has others.
+        for place, name in enumerate(_names(subject.model)):
+            text = text.replace(json.dumps(name), f'"#{place}"')
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def diagnosed(self, subject: Any, on_progress: OnProgress) -> Diagnosis:
+        """Check the model and the data, train once on the rows of the choices, and say what is wrong."""
+        ((rows, held),) = make_folds(self._strata(self.inner), folds=1, share=_VALIDATION, seed=self.seed)
+        x, y = self._rows(self.inner[rows])
+        other_x, other_y = self._rows(self.inner[held])
+        training = subject.training
+        return diagnose_training(
+            self._drawn(subject), x, _scaled(subject, y), epochs=training["epochs"], batch_size=training["batch_size"],
+            validation_data=(other_x, _scaled(subject, other_y)), shuffle=training.get("shuffle", True),
+            seed=self.seed, on_progress=on_progress,
+        )  # fmt: skip
+
+    def experiment(
+        self, control: Any, arms: Mapping[str, Any], seeds: Sequence[int], partition: int, on_progress: OnProgress
+    ) -> Experiment:
+        """Compare designs with a control on the rows of the choices."""
+        x, y = self._rows(self.inner)
+        return experiment(
+            control, arms, x, y, seeds=seeds, folds=self.partitions[partition], metric=self.metric,
+            on_progress=on_progress,
+        )  # fmt: skip
+
+    def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
+        """Train what was found, and score it beside the control and the constant prediction."""
+        run, scores = self._last(better, "model", on_progress)
+        if not self.held_out:
+            return run, ()
+        same = self.key(better) == self.key(self.control)
+        untreated = tuple(replace(one, who="control") for one in scores)
+        if not same:
+            untreated = self._last(self.control, "control", on_progress)[1]
+        found = (*scores, *untreated)
+        if self.kind is not None:
+            known, new = self._rows(self.inner)[1], self._rows(self.held)[1]
+            found += self._score(constant_outputs(self.kind, new, known), "dummy")
+        return run, found
+
+    def _last(self, design: Design, who: str, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
+        """Train on all rows of the choices and score on the others, which are watched but stop nothing."""
+        rows, watched = self.inner, self.held
+        training = {"early_stopping": False, **dict(design.training)}
+        if training["early_stopping"]:
+            ((part, rest),) = make_folds(self._strata(self.inner), folds=1, share=_VALIDATION, seed=self.seed)
+            rows, watched = self.inner[part], self.inner[rest]
+        x, y = self._rows(rows)
+        beside = None
+        if len(watched):
+            other = self._rows(watched)
+            beside = (other[0], _scaled(design, other[1]))
+        run = train(
+            self._drawn(design), x, _scaled(design, y), validation_data=beside, seed=self.seed, verbose=0,
+            on_progress=on_progress, **training,
+        )  # fmt: skip
+        if run.outcome == "interrupted":
+            raise KeyboardInterrupt
+        run = run.with_(model=finished_model(design, run.model))
+        if not self.held_out or self.kind is None:
+            return run, ()
+        return run, self._score(np.asarray(run.model.predict(self._rows(self.held)[0], verbose=0)), who)
+
+    def _score(self, outputs: np.ndarray, who: str) -> tuple[Score, ...]:
+        y = self._rows(self.held)[1]
+        scores = score_outputs(str(self.kind), y, outputs)
+        found = [replace(one, who=who, rows="test", n=len(self.held)) for one in scores]
+        return tuple(sorted(found, key=lambda one: one.metric != self.metric))
+
+    def _drawn(self, design: Design) -> keras.Model:
+        """Build the model with first weights of this seed; layers that are not trained keep theirs."""
+        state = random.getstate()
+        try:
+            random.seed(self.seed)  # Keras' initialisers take their seeds from here
+            model = design.build()
+            fixed = {layer.name for layer in model._flatten_layers() if not layer.trainable_weights}
+            kept = {path: weights for path, weights in design.weights.items() if path.rpartition("/")[2] in fixed}
+            random.seed(self.seed)
+            return design.with_(weights=kept).build()
+        finally:
+            random.setstate(state)
+
+
+def _names(config: Any) -> list[str]:
+    """Return the names of a serialised model and of its layers, as they come."""
+    found: dict[str, None] = {}
+    if isinstance(config, Mapping):
+        inside = config.get("config")
+        if isinstance(inside, Mapping) and isinstance(inside.get("name"), str):
+            found[inside["name"]] = None
+        for value in config.values():
+            found |= dict.fromkeys(_names(value))
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            found |= dict.fromkeys(_names(value))
+    return list(found)
+
+
+def _scaled(design: Design, y: Any) -> Any:
+    if design.target_scale is None:
+        return y
+    centre, scale = design.target_scale
+    return (y - centre) / scale
+
+
+def _text(value: Any) -> Any:
+    return np.asarray(value).tolist() if hasattr(value, "shape") else repr(value)
