@@ -128,6 +128,7 @@ def test_the_u_curve_has_its_bottom_inside_and_the_rate_matters():
     assert search.plot_u_curve("optimizer.learning_rate").get_xscale() == "log"
     assert search.plot_u_curve("network.activation").get_xlabel() == "network.activation"
     assert len(search.plot_importance().patches) == 3
+    assert search.plot().get_xlabel() == search.importance()["entry"].iloc[0]
     assert isinstance(search.space["network.activation"], Choice)
     with pytest.raises(InputError, match="did not vary"):
         search.u_curve("optimizer.l2")

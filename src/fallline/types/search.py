@@ -144,6 +144,10 @@ class Search:
         found: pd.DataFrame = _verb("importance")(self)
         return found
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the score over the entry that matters most; return Matplotlib's axes."""
+        return self.plot_u_curve(str(self.importance()["entry"].iloc[0]), ax)
+
     def plot_u_curve(self, entry: str, ax: Any = None) -> Any:
         """Draw the score over one entry; return Matplotlib's axes."""
         return _verb("plot_u_curve")(self, entry, ax)
