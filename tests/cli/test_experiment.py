@@ -27,13 +27,15 @@ def data(tmp_path):
 def test_treatments_are_tried_and_the_account_is_kept(cli, data, tmp_path):
     kept = tmp_path / "found.json"
     arguments = (str(data), "-t", "y", *SHORT, "--treat", "add-dropout", "--treat", "scale-inputs")
-    shown = cli("experiment", *arguments, "--keep-going", "-o", str(kept))
+    shown = cli("experiment", *arguments, "--keep-going", "-o", str(kept), "--report", "page.html")
     assert shown.code == 0, shown.err
     assert "Does add-dropout improve the rmse?" in shown.out
     assert "scale-inputs has nothing to change" in shown.err
     written = json.loads(kept.read_text())
     assert [one["name"] for one in written["comparisons"]] == ["add-dropout"]
     assert cli("experiment", *arguments, "-o", str(kept)).code == 2
+    assert "Experiment report" in (tmp_path / "page.html").read_text()
+    assert cli("experiment", *arguments, "--report", "page.html").code == 2
 
 
 def test_ctrl_c_is_told_and_ends_by_its_code(cli, data, monkeypatch):

@@ -34,13 +34,14 @@ __all__ = ["command"]
 @click.option("--fork-at", type=click.IntRange(1), metavar="EPOCH", help="What if it had been treated there?")
 @click.option("--keep-going", is_flag=True, help="Leave treatments out that have nothing to change here.")
 @click.option("-o", "--output", metavar="FILE", help="Write the experiment as JSON.")
+@click.option("--report", metavar="FILE", help="Write a report as HTML.")
 @reading
 @click.option("-q", "--quiet", is_flag=True, help="Print the decisions alone: NAME=DECISION, a line each.")
 @events
 def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], treatments: tuple[str, ...], folds: int,
-    seeds: int, metric: str | None, fork_at: int | None, keep_going: bool, output: str | None, delimiter: str | None,
-    encoding: str | None, decimal: str | None, quiet: bool, as_json: bool, **options: Any,
+    seeds: int, metric: str | None, fork_at: int | None, keep_going: bool, output: str | None, report: str | None,
+    delimiter: str | None, encoding: str | None, decimal: str | None, quiet: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Try treatments on the table DATA beside an untreated control: same seeds, same folds, and a decision.
 
@@ -56,6 +57,7 @@ def command(
     from fallline.cli.files import put_new
     from fallline.cli.job import Source, described
     from fallline.cli.progress import TrainingProgress
+    from fallline.cli.report import written
     from fallline.cli.screen import Screen, jsonable
     from fallline.cli.signals import StopSignals
     from fallline.cli.train import asked_recipe
@@ -63,8 +65,9 @@ def command(
 
     if not treatments:
         raise InputError("Nothing is to be tried: name a treatment with --treat; `fallline treatments` lists them.")
-    if output is not None and Path(output).exists():
-        raise InputError(f"{output} exists already. Choose another name.")
+    for path in (output, report):
+        if path is not None and Path(path).exists():
+            raise InputError(f"{path} exists already. Choose another name.")
     recipe = asked_recipe(assignments, {**options, "seed": None, "group": None, "time": None})
     source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
     screen = Screen(quiet=quiet, as_json=as_json)
@@ -87,6 +90,8 @@ def command(
     if output is not None:
         put_new(Path(output), json.dumps(jsonable(found.to_dict()), allow_nan=False, indent=1).encode())
         screen.say(f"the experiment: {output}")
+    if report is not None:
+        written(found, report, screen)
     if quiet:
         for one in found.comparisons:
             screen.result(f"{one.name}={one.decision}")

@@ -13,7 +13,7 @@ from fallline.errors import FalllineError
 if TYPE_CHECKING:
     from fallline.cli.screen import Screen
     from fallline.store import RunFolder
-    from fallline.types import Evaluation, Run, Search
+    from fallline.types import Evaluation, Experiment, Run, Search
 
 __all__ = ["command", "written"]
 
@@ -54,7 +54,7 @@ def command(run: str, runs_dir: str, output: str | None, markdown: str | None, o
         click.echo(folder.path / REPORT)
 
 
-def written(found: Evaluation | Search, path: str, screen: Screen) -> None:
+def written(found: Evaluation | Search | Experiment, path: str, screen: Screen) -> None:
     """Write the report of what a command found, and say where it lies."""
     from fallline.cli.files import put_new
     from fallline.report import render

@@ -65,6 +65,8 @@ def _how(view: View) -> Bullets:
     """Say which commands would make experiments; the data's file stands in them where it is known."""
     what = view.data_words
     commands = {
+        f"fallline improve {what}": "tries treatments beside an untreated control and keeps what helps",
+        f"fallline experiment {what} --treat add-dropout": "tries one treatment of your choice",
         f"fallline search {what} --trials 30": "tries other values of the recipe’s entries on folds",
         f"fallline evaluate {what} --preset default --preset simple": "compares recipes on the same folds",
     }

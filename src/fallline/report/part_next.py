@@ -52,10 +52,12 @@ def _next(view: View) -> list[Block]:
     blocks: list[Block] = [Bullets(tuple(lines), ordered=True)]
     if len(wanted) > _MOST:
         blocks.append(Paragraph(f"{count(len(wanted) - _MOST)} more findings have treatments of their own.", "small"))
+    if view.run.recipe is not None:
+        improve = f"fallline improve {view.data_words}"
+        blocks.append(Paragraph((Span(improve, "mono"), " tries these and others beside an untreated control.")))
     if view.name:
         fork = f"fallline train --fork {view.folder} KEY=VALUE"
-        tried = "A treatment is tried, not believed: "
-        blocks.append(Paragraph((tried, Span(fork, "mono"), " trains again with one entry of the recipe changed.")))
+        blocks.append(Paragraph((Span(fork, "mono"), " trains again with an entry of the recipe changed by hand.")))
     return blocks
 
 
