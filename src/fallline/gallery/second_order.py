@@ -20,7 +20,7 @@ RATES = (0.003, 0.01, 0.03)  # Adam's; the best for each network is taken
 
 def show(*, quick: bool = False) -> Exhibit:
     """Count what each evaluates: a gradient is 1, a loss alone is 1 (it is less), curvature times a vector is 2."""
-    seeds, steps, adam = range(2 if quick else 10), 10 if quick else 200, 200 if quick else 100_000
+    seeds, steps, adam = range(2 if quick else 10), 10 if quick else 500, 200 if quick else 100_000
     problems = {"seven points": ((), *POINTS), "a sine, 1-8-1": ((8,), SINE, np.sin(SINE))}
     made, axes = figure(1, 2, size=(9.6, 4.0))
     rows = []
