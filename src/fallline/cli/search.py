@@ -38,6 +38,10 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @click.option("--time", metavar="COLUMN", help="Train on the past, hold out what follows.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and the strategy.")
 @click.option("--widen", type=click.IntRange(0), default=2, show_default=True, help="Widenings of a border.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="ray: on the workers of a Ray cluster (RAY_ADDRESS), or of one started here.",
+)  # fmt: skip
 @click.option("--journal", metavar="FILE", help="Remember finished trials; the same call goes on there.")
 @click.option("-o", "--output", metavar="FILE", help="Write the best recipe as TOML.")
 @click.option("--report", metavar="FILE", help="Write a report as HTML.")
@@ -47,7 +51,7 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], space: str, strategy: str, trials: int,
     budget: float | None, recipe_file: str | None, preset: str, folds: int, seeds: int, metric: str | None,
-    group: str | None, time: str | None, seed: int, widen: int, journal: str | None, output: str | None,
+    group: str | None, time: str | None, seed: int, widen: int, engine: str, journal: str | None, output: str | None,
     delimiter: str | None, encoding: str | None, decimal: str | None, report: str | None,
     quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -87,7 +91,7 @@ def command(
     with TrainingProgress(screen, lines=False) as progress:
         found = search(
             recipe, problem, space=space, strategy=strategy, trials=trials, budget=budget, folds=folds,
-            seeds=None if seeds == 1 else seeds, metric=metric, seed=seed, widen=widen, journal=journal,
+            seeds=None if seeds == 1 else seeds, metric=metric, seed=seed, widen=widen, engine=engine, journal=journal,
             on_progress=progress, on_trial=tell,
         )  # fmt: skip
     screen.lines(str(found).splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import time
@@ -16,6 +17,7 @@ from fallline.errors import InputError, nearest
 from fallline.recipe.schema import entries
 from fallline.search import coordinate, grid, halving, random, tpe, zoom
 from fallline.search.border import beyond, border_findings, luck_findings
+from fallline.search.cluster import RayWorkers
 from fallline.search.journal import Journal, key_of
 from fallline.search.measure import Folds, Measured, is_higher_better, measure, metric_of
 from fallline.search.partition import checked_seeds, is_count, partition, with_split
@@ -63,7 +65,7 @@ def search(
     seed: int = 0,
     widen: int = 2,
     journal: Any = None,
-    engine: Literal["local"] = "local",
+    engine: str = "local",
     on_progress: Any = None,
     on_trial: Callable[[Trial], Any] | None = None,
 ) -> Search:
@@ -89,7 +91,9 @@ def search(
         seed: of the folds and of the strategy: the same search again.
         widen: how often a range with the best value on its border is widened.
         journal: a file that remembers finished trials: the same call goes on where it was stopped.
-        engine: where trials are trained.
+        engine: where trials are trained: ``local``, or ``ray`` (extra ``ray``): by one worker for each CPU of the Ray
+            cluster that ``RAY_ADDRESS`` names, or of one that is started on this machine. A worker that dies loses
+            nothing that was finished.
         on_progress: called with a `Progress` between chunks of epochs.
         on_trial: called with every `Trial` as soon as it is there.
 
@@ -137,8 +141,11 @@ def search(
     outcome: Literal["completed", "interrupted", "budget"] = "completed"
     findings: list[Finding] = []
     try:
-        work.run(STRATEGIES[strategy](plan))
-        findings = work.widened(widen)
+        with contextlib.ExitStack() as stack:
+            if engine == "ray":
+                work.workers = stack.enter_context(RayWorkers(problem, chosen, pairs))
+            work.run(STRATEGIES[strategy](plan))
+            findings = work.widened(widen)
     except KeyboardInterrupt:
         outcome = "interrupted"
     except _OverBudgetError:
@@ -170,6 +177,7 @@ class _Work:
     on_trial: Callable[[Trial], Any] | None
     trials: list[Trial] = field(default_factory=list)
     trainings: int = 0
+    workers: RayWorkers | None = None  # None: trials are trained here
 
     def run(self, rounds: Rounds) -> None:
         """Let a strategy propose until it ends."""
@@ -204,8 +212,12 @@ class _Work:
             if time.monotonic() >= self.deadline and place + 1 < len(new):
                 raise _OverBudgetError
 
+        recipes = [self._recipe_of(p) for p in new]
+        if self.workers is not None:
+            self.workers.measure(recipes, done)
+            return
         measure(
-            self.problem, [self._recipe_of(p) for p in new], seeds=self.seeds, folds=self.folds,
+            self.problem, recipes, seeds=self.seeds, folds=self.folds,
             on_progress=self.on_progress, each=done, together=_TOGETHER,
         )  # fmt: skip
 
@@ -305,8 +317,10 @@ def _numbers(strategy: str, trials: Any, budget: Any, seed: Any, widen: Any, eng
             mistakes.append(f"{name} = {value!r} is not allowed: it takes a whole number of at least {low}.")
     if budget is not None and not (isinstance(budget, (int, float)) and budget > 0):
         mistakes.append(f"budget = {budget!r} is too small for one training: it takes seconds above 0.")
-    if engine != "local":
-        mistakes.append(f"engine = {engine!r} is not allowed: it takes 'local'.")
+    if engine not in ("local", "ray"):
+        mistakes.append(
+            f"engine = {engine!r} is not allowed: it takes 'local' or 'ray'.{nearest(str(engine), ('local', 'ray'))}"
+        )
     if mistakes:
         raise InputError(" ".join(mistakes))
 

@@ -15,7 +15,7 @@ from fallline.types import Problem, Recipe
 if TYPE_CHECKING:
     from fallline.types import Run
 
-__all__ = ["METRICS", "Folds", "Measured", "is_higher_better", "measure", "metric_of"]
+__all__ = ["METRICS", "Folds", "Measured", "check_recipes", "is_higher_better", "measure", "metric_of"]
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
@@ -107,7 +107,7 @@ def measure(
     """
     from fallline.train.many import train_many_problems
 
-    _check(problem, recipes, folds)
+    check_recipes(problem, recipes, folds)
     found: list[Measured] = []
     rounds = 1 if seeds is None else len(seeds)
     size = rounds * len(folds)
@@ -127,8 +127,17 @@ def measure(
     return found
 
 
-def _check(problem: Problem, recipes: Sequence[Recipe], folds: Folds) -> None:
-    """Prepare the first fold for every recipe: whatever contradicts the problem is said before work begins."""
+def check_recipes(problem: Problem, recipes: Sequence[Recipe], folds: Folds) -> None:
+    """Prepare the first fold for every recipe: whatever contradicts the problem is said before work begins.
+
+    Args:
+        problem: the problem.
+        recipes: to be trained.
+        folds: (training rows, held-out rows).
+
+    Raises:
+        InputError: a recipe that contradicts the problem.
+    """
     from fallline.data import as_pixels
     from fallline.train.prepared import Known, prepare
 
