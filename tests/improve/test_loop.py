@@ -135,9 +135,11 @@ def test_an_interruption_keeps_the_ledger_and_the_same_call_goes_on(improve, tmp
                 raise KeyboardInterrupt
             return super().experiment(*arguments)
 
-    stopped = improve(Stopped(EFFECTS), folder=tmp_path)
+    events = []
+    stopped = improve(Stopped(EFFECTS), folder=tmp_path, on_event=events.append)
     assert stopped.outcome == "interrupted"
     assert stopped.run is None
+    assert "under way is left out" in events[-1].text
     assert len(stopped.ledger) == 2
     with (tmp_path / "ledger.jsonl").open("a") as file:
         file.write('{"cut')  # a crash in the middle of a line

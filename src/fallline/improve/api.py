@@ -177,6 +177,7 @@ class _Work:
         self.tried: set[str] = set()
         self.hurting: set[str] = set()
         self.before = self.after = Diagnosis()
+        self.under_way = False  # an experiment
 
     def improvement(self) -> Improvement:
         """Do it all."""
@@ -190,14 +191,14 @@ class _Work:
                     pass
             except OverBudgetError:
                 outcome = "budget"
-            self.tell("stopped", *story.stopped(outcome, self.kept))
+            self.tell("stopped", *story.stopped(outcome, self.kept, under_way=self.under_way))
             run, scores = self.bench.finished(self.subject, self.passed_on)
             self.after = run.diagnosis
             self.budget.spent += self.budget.last_trainings
             self.tell("scored", *story.scored(scores, self.kept, self.bench.held_out))
         except KeyboardInterrupt:
             outcome = "interrupted"
-            self.tell("stopped", *story.stopped(outcome, self.kept))
+            self.tell("stopped", *story.stopped(outcome, self.kept, under_way=self.under_way))
         return Improvement(
             self.subject, self.kept, run, scores, tuple(self.entries), self.before, self.after, outcome,
             self.budget.spent, self.budget.elapsed(),
@@ -291,11 +292,12 @@ class _Work:
                 raise OverBudgetError
             count = (1 + len(arms)) * each
             self.tell("experiment", *story.begins(len(self.entries) + 1, stage, arms, seeds, self.bench.folds, count))
-            begun = time.monotonic()
+            begun, self.under_way = time.monotonic(), True
             found = self.bench.experiment(
                 self.subject, {one.name: one.subject for one in arms}, seeds, 0 if stage == "screen" else 1,
                 self.within_budget,
             )  # fmt: skip
+            self.under_way = False
             self.budget.took(count, time.monotonic() - begun)
         self.entered(stage, control, arms, found, known is not None)
         return found, arms

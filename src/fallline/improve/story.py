@@ -15,7 +15,7 @@ Told = tuple[str, dict[str, Any]]
 
 _ENDS = {
     "nothing helps": "No treatment is left that helps.",
-    "budget": "The budget is spent; an experiment under way is left out.",
+    "budget": "The budget is spent.",
     "interrupted": "Interrupted.",
 }
 
@@ -95,10 +95,11 @@ def decided(entry: LedgerEntry, *, going_on: bool) -> Told:
     return "\n".join([*recalled, head, *rows, end]), facts
 
 
-def stopped(outcome: str, kept: tuple[str, ...]) -> Told:
-    """Say why it ended."""
+def stopped(outcome: str, kept: tuple[str, ...], *, under_way: bool) -> Told:
+    """Say why it ended, and whether an experiment was under way."""
+    left_out = " The experiment under way is left out." if under_way else ""
     so_far = f"Kept: {_list(kept)}." if kept else "Nothing was kept."
-    return f"{_ENDS[outcome]} {so_far}", {"outcome": outcome, "kept": list(kept)}
+    return f"{_ENDS[outcome]}{left_out} {so_far}", {"outcome": outcome, "kept": list(kept), "left_out": under_way}
 
 
 def scored(scores: Sequence[Score], kept: tuple[str, ...], rows: int) -> Told:
