@@ -260,7 +260,7 @@ def _searched(task: _Task, space: Any, inner: int, strategy: str, trials: int) -
         raise InputError("A space varies one recipe; give one, or nested = True to choose among several.")
     (recipe,) = task.contenders.values()
     if strategy in ("random", "grid"):  # the candidates do not depend on results: all outer folds share them
-        listed = candidates(recipe, space, strategy, trials, int(task.split["seed"]))
+        listed = candidates(recipe, space, strategy, trials, int(task.split["seed"]), task.problem.kind)
         return _chosen_among(task, listed, _inner_folds(task, inner))
     check_strategy(strategy, trials)
     make_space(space, recipe)

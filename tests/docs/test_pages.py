@@ -27,7 +27,7 @@ PAGES = {str(path.relative_to(CHECKOUT)): path for path in pages()}
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train every recipe as a small one, once all of its entries are resolved: the code is tested, not what it learns."""
+    """Train every recipe as a small one, once its entries are resolved: the code is tested, not what it learns."""
     from fallline.train import prepared
 
     resolve = prepared.resolve

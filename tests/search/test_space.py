@@ -70,3 +70,9 @@ def test_levels_hold_both_ends():
 def test_numbers_reach_the_recipe_with_every_digit():
     rate = 0.012345678901234567
     assert apply(default(), {"optimizer.learning_rate": rate}).optimizer.learning_rate == rate
+
+
+def test_the_ready_space_leaves_out_what_quantities_refuse() -> None:
+    assert "training.label_smoothing" in make_space("default", default(), "binary")
+    left = make_space("default", default(), "regression")
+    assert set(DEFAULT_SPACE) - set(left) == {"training.label_smoothing"}

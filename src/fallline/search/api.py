@@ -120,6 +120,8 @@ def search(
     _numbers(strategy, trials, budget, seed, widen, engine)
     checked = make_space(space, recipe)
     problem = make_recipe_problem(x, y, target, kind, None)
+    if isinstance(space, str) and space == "default":
+        checked = make_space(space, recipe, problem.kind)
     metric = metric_of(problem, metric)
     counted = is_count(folds)
     group = group or (recipe.split.group or None if counted else None)
@@ -153,10 +155,10 @@ def search(
     return work.result(strategy, outcome, findings)
 
 
-def candidates(recipe: Recipe, space: Any, strategy: str, trials: int, seed: int = 0) -> list[Recipe]:
+def candidates(recipe: Recipe, space: Any, strategy: str, trials: int, seed: int = 0, kind: str = "") -> list[Recipe]:
     """Return the recipes that random or grid search would try, which do not depend on results."""
     check_strategy(strategy, trials)
-    checked = make_space(space, recipe)
+    checked = make_space(space, recipe, kind)
     plan = Plan(checked, trials, {}, 1, np.random.default_rng(seed), seed)
     return [apply(recipe, proposal.point) for proposal in next(STRATEGIES[strategy](plan))]
 

@@ -57,22 +57,27 @@ DEFAULT_SPACE: Space = {
     "network.hidden": choice([128], [256], [256, 256], [256, 256, 256]),
     "training.label_smoothing": choice(0.0, 0.05, 0.1),
 }
+# Entries of it that quantities refuse.
+_OF_LABELS = ("training.label_smoothing",)
 
 
-def make_space(given: Any, recipe: Recipe) -> Space:
+def make_space(given: Any, recipe: Recipe, kind: str = "") -> Space:
     """Return a checked space.
 
     Args:
         given: entry -> `log`, `uniform`, `integer`, `choice`, or a list of values; TOML text's path; or "default":
             what matters most on tables, so far as the recipe takes it.
         recipe: that the space belongs to: every bound and value must be allowed in it.
+        kind: of problem, where it is known: "default" leaves out what quantities refuse.
 
     Raises:
         InputError: every mistake at once: unknown entries with the nearest spelling, impossible ranges, values that
             the recipe does not allow.
     """
     if isinstance(given, str) and given == "default":
-        return {name: found for name, found in DEFAULT_SPACE.items() if not list(_problems(name, found, recipe))}
+        fitting = {name: found for name, found in DEFAULT_SPACE.items() if not list(_problems(name, found, recipe))}
+        of_labels = _OF_LABELS if kind in ("regression", "multioutput") else ()
+        return {name: found for name, found in fitting.items() if name not in of_labels}
     if isinstance(given, (str, Path)):
         given = _toml(Path(given))
     if not isinstance(given, Mapping) or not given:
