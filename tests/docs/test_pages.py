@@ -19,7 +19,7 @@ from fallline.errors import FalllineError
 from fallline.recipe import default, from_toml, override
 from fallline.search import make_space
 
-ROWS, EPOCHS, MANY_EPOCHS, MEMBERS, MANY_MEMBERS, FOLDS = 120, 2, 10, 2, 5, 2
+ROWS, EPOCHS, MANY_EPOCHS, MEMBERS, MANY_MEMBERS, FOLDS = 400, 2, 10, 2, 5, 2
 # What every recipe is trained as, once it was checked and resolved as it stands: one compiled program serves all pages.
 STANDARD = override(default("simple"), ["network.hidden=[4]", "batch_size=32"])
 PAGES = {str(path.relative_to(CHECKOUT)): path for path in pages()}
