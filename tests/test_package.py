@@ -233,16 +233,6 @@ def code_blocks(document: str, language: str = "python") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", (CHECKOUT / document).read_text(), re.MULTILINE | re.DOTALL)
 
 
-EXAMPLES = [(name, block) for name in ("README.md", "docs/engine.md") for block in code_blocks(name)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("document", "example"), EXAMPLES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(EXAMPLES)])
-def test_the_examples_in_the_documents_run(document, example, tmp_path):
-    done = python("-W", "error::FutureWarning", "-c", example, cwd=tmp_path)
-    assert done.returncode == 0, f"{document}: {done.stderr}"
-
-
 def test_the_commands_in_the_readme_exist():
     from fallline.cli import COMMANDS
 

@@ -18,7 +18,7 @@ from fallline.train.loop import Fitted
 from fallline.train.orders import Member, Plan
 from fallline.types import Inside, Run
 from fallline.watch.keras_layers import Leaf, leaves, output_name, taps
-from fallline.watch.statistics import ASYMPTOTES, RELU_FAMILY, SATURATED_WITHIN
+from fallline.watch.statistics import ASYMPTOTES, GRADIENT_PARTS, GRADIENT_ROWS, RELU_FAMILY, SATURATED_WITHIN
 
 __all__ = ["Depth", "Eyes", "begin_watching", "depth_of", "look_epochs", "make_eyes", "with_inside"]
 
@@ -28,9 +28,6 @@ Depth = Literal["", "usual", "all"]
 
 # Rows in the watch batch: a unit that answers to one example in fifty is still seen alive (0.98^256 = 0.6 %).
 MOST_ROWS = 256
-# Rows whose gradients are watched, a usual batch's, and the parts of them that give the noise scale: a gradient costs
-# three times what the outputs of the same rows cost.
-GRADIENT_ROWS, PARTS = 128, 2
 # Members of a population that are watched, the first ones: they differ by chance alone, and looking at all of 16 would
 # cost eight times as much.
 MOST_MEMBERS = 2
@@ -135,7 +132,7 @@ def make_eyes(model: keras.Model, task: Task, depth: Depth, x: Tree) -> Eyes:
     everything = depth == "all"
     # Where the rows of a batch influence one another, the gradient is not the mean of the parts' gradients; a search
     # wants the loss of the whole batch.
-    parts = 1 if task.coupled or task.masked or task.searches else PARTS
+    parts = 1 if task.coupled or task.masked or task.searches else GRADIENT_PARTS
     position = {id(v): i for i, v in enumerate(model.trainable_variables)}
     observer = Observer(
         task,

@@ -19,6 +19,8 @@ import numpy as np
 from fallline.watch.keras_layers import Leaf, Tap, leaves, output_name, taps
 from fallline.watch.record import Record
 from fallline.watch.statistics import (
+    GRADIENT_PARTS,
+    GRADIENT_ROWS,
     activation_statistics,
     gradient_statistics,
     network_statistics,
@@ -30,8 +32,7 @@ from fallline.watch.statistics import (
 
 __all__ = ["KerasEyes", "nothing_random_drawn"]
 
-# Equal parts of the watch batch whose gradients give the noise scale, and the rows each must have.
-PARTS = 4
+# Rows that each part must have whose gradient goes into the noise scale.
 LEAST_ROWS = 2
 # With these the gradient of a batch is not the mean of its parts' gradients, and the difference is not noise.
 _COUPLING = frozenset({"BatchNormalization", "CutMix", "MixUp"})
@@ -84,7 +85,7 @@ class KerasEyes:
         self._put_in_order(seen)
         network = network_statistics(weights, self.start, gradients, after) if trainable else {}
         if parts:
-            network["gradient_noise_scale"] = noise_scale(parts, self._rows() // PARTS)
+            network["gradient_noise_scale"] = noise_scale(parts, min(self._rows(), GRADIENT_ROWS) // GRADIENT_PARTS)
         self.record.note(epoch, layers, network)
 
     def _attempt(self, what: str, function: Callable[[], Any]) -> Any:
@@ -126,14 +127,16 @@ class KerasEyes:
 
         if self.batch is None or self.batch[1] is None or not self.model.trainable_variables:
             return None
-        x, y = self.batch
+        size = min(self._rows(), GRADIENT_ROWS) // GRADIENT_PARTS
+        used = GRADIENT_PARTS * size or self._rows()
+        x, y = keras.tree.map_structure(lambda a: a[:used], self.batch)
         if self._gradient_function is None:
             self._gradient_function = _GRADIENTS[keras.backend.backend()](self.model)
         whole = self._gradient_function(x, y)
-        size = self._rows() // PARTS
         if size < LEAST_ROWS or any(leaf.known.kind in _COUPLING for leaf in self.leaves):
             return whole, []
-        cut = [keras.tree.map_structure(lambda a, k=k: a[k * size : (k + 1) * size], (x, y)) for k in range(PARTS)]
+        cut = [keras.tree.map_structure(lambda a, k=k: a[k * size : (k + 1) * size], (x, y))
+               for k in range(GRADIENT_PARTS)]  # fmt: skip
         return whole, [self._gradient_function(*part) for part in cut]
 
     def _step(self, gradients: Arrays) -> Arrays | None:

@@ -13,6 +13,8 @@ import numpy as np
 
 __all__ = [
     "ASYMPTOTES",
+    "GRADIENT_PARTS",
+    "GRADIENT_ROWS",
     "RELU_FAMILY",
     "activation_statistics",
     "gradient_statistics",
@@ -28,6 +30,9 @@ __all__ = [
 NAN = float("nan")
 # An output this share of the range away from an asymptote is saturated (fallline.types.inside).
 SATURATED_WITHIN = 0.01
+# Rows of the watch batch whose gradients are watched, a usual batch's, and the equal parts of them that give the noise
+# scale: a gradient costs three times what the outputs of the same rows cost.
+GRADIENT_ROWS, GRADIENT_PARTS = 128, 2
 # Equal weights that were moved by equal gradients differ by rounding; as a share of the largest unit's norm.
 TWIN_TOLERANCE = 1e-6
 # Activations that flatten out at both ends: name -> the two asymptotes.
