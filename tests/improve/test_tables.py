@@ -21,7 +21,7 @@ def slow_one():
 
 def test_a_training_that_is_far_too_slow_is_treated(slow_one):
     assert slow_one.treatments
-    assert any("underfit" in reason for reason in slow_one.ledger[0].reasons.values())
+    assert any("learning-rate-too-low" in reason for reason in slow_one.ledger[0].reasons.values())
     assert slow_one.trainings <= 30
     assert not slow_one.before.healthy
 
