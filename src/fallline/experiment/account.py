@@ -63,7 +63,11 @@ def account(scored: Scored, seeds: Sequence[int]) -> Experiment:
     words = [
         f"{_listed(names, 'and')} {word if len(names) == 1 else word[:-1]}." for word, names in decided.items() if names
     ]
-    hints = [f"{one.more_seeds} more seeds would decide about {one.name}." for one in found if one.more_seeds]
+    hints = [
+        f"{one.more_seeds} more {'seed' if one.more_seeds == 1 else 'seeds'} would decide about {one.name}."
+        for one in found
+        if one.more_seeds
+    ]
     how = (
         f"{len(table)} arms, {len(seeds)} seed{'s' * (len(seeds) > 1)} and {folds} folds of {scored.rows} rows, the "
         "same for all; corrected resampled t-test, Holm's correction, and a bootstrap over folds that agrees."

@@ -10,7 +10,7 @@ function words(metric) { return METRICS[metric] ?? metric; }
 
 function step(one) {
   const rows = one.arms.map((arm) => [arm.name, arm.treatments.join(", "), number(arm.mean), `${number(arm.low)} to ${number(arm.high)}`,
-    number(arm.p_adjusted, 2), arm.decision + (arm.more_seeds ? ` (${arm.more_seeds} more seeds would decide)` : "") + (arm.name === one.kept ? " — kept" : "")]);
+    number(arm.p_adjusted, 2), arm.decision + (arm.more_seeds ? ` (${arm.more_seeds} more ${arm.more_seeds === 1 ? "seed" : "seeds"} would decide)` : "") + (arm.name === one.kept ? " — kept" : "")]);
   const reasons = one.arms.filter((arm) => arm.reason);
   return section(`${one.number}. ${one.intent}`,
     facts([["stage", one.stage], ["on top of", one.after.join(", ") || "the control as it was"], ["method", one.method], ["finding", one.finding]]),
