@@ -123,6 +123,7 @@ def _command(words: list[str], target: str, snippet: Snippet) -> None:
         Path(target).write_text(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_what_stands_in_a_page_runs(page: str) -> None:
     names = _names()
