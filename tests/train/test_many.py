@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from sklearn.model_selection import KFold
 
 import fallline as fl
+from fallline import recipe
 from fallline.engine import Population
 from fallline.errors import InputError, RecipeError
+from fallline.train import loop
 from fallline.train.jobs import fold_pairs, varied
 from fallline.train.many import in_waves, memory_for_members, state_bytes
 from fallline.types import Recipe, Run
@@ -25,8 +28,6 @@ QUICK: dict[str, Any] = {"epochs": 4, "batch_size": 16, "verbose": 0}
 
 
 def small(*changes: str) -> Recipe:
-    from fallline import recipe
-
     base = recipe.override(fl.default_recipe("simple"), ["network.hidden=[8]", "network.dropout=0.2"])
     return recipe.override(base, changes)
 
@@ -113,6 +114,30 @@ def test_programs_that_differ_are_grouped_not_refused() -> None:
     runs = fl.train_many(recipes, X, Y, seeds=range(2), **QUICK)
     assert [run.recipe.network.hidden for run in runs] == [(8,), (8,), (4, 4), (4, 4), (8,), (8,)]
     assert [run.facts["recipe_index"] for run in runs] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("keras_model", [False, True])
+def test_ctrl_c_ends_all_programs_not_the_one_under_way_alone(
+    monkeypatch: pytest.MonkeyPatch, keras_model: bool
+) -> None:
+    start, calls = Population.start, []
+
+    def interrupted(self: Population, *given: Any) -> Any:
+        found = start(self, *given)
+        calls.append(given[1])
+        if len(calls) == 2:  # the first call compiles
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(Population, "start", interrupted)
+    monkeypatch.setattr(loop, "_UNWATCHED_SECONDS", 0.0)
+    recipes = [small(), small("optimizer.name=sgd", "optimizer.learning_rate=0.1")]
+    if keras_model:
+        recipes = [recipe.override(fl.default_recipe("simple"), [f"optimizer.name={name}"]) for name in ("adam", "sgd")]
+        runs = fl.train_many(network(), X, Y, recipe=recipes, **QUICK)
+    else:
+        runs = fl.train_many(recipes, X, Y, **QUICK)
+    assert [(run.outcome, len(run.history)) for run in runs] == [("interrupted", 1)] * 2
 
 
 def test_numbers_do_not_compile_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ from fallline.train.keras_support import (
 from fallline.train.keras_task import KerasTask, keras_task, seeded
 from fallline.train.keras_terms import Terms, terms_of
 from fallline.train.loop import Fitted, OnProgress, fit_population
-from fallline.train.many import in_waves, state_bytes
+from fallline.train.many import ended_at_once, in_waves, state_bytes
 from fallline.train.orders import Member, Plan, bucket
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import average_after
@@ -147,6 +147,8 @@ def train_many_keras(
     for task, places in work.groups():
         judge = Judge(work.model, task.task, work.data, scored=scored)
         for place, job, member, alone, causes in _train_group(work, task, places, memory, on_progress, fork=fork):
+            if alone.interrupted:
+                on_progress = on_progress or ended_at_once
             run = _run(work.model, task, job, member, alone, causes)
             if len(job.held):
                 found = judge.judged(member, *kept_weights(alone, job.settings), job.held)

@@ -25,7 +25,7 @@ from fallline.train.programs import begin, plan_of, program_key
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
 from fallline.types import Problem, Recipe, Run
 
-__all__ = ["in_waves", "memory_for_members", "state_bytes", "train_many_problems"]
+__all__ = ["ended_at_once", "in_waves", "memory_for_members", "state_bytes", "train_many_problems"]
 
 Tree = Any
 
@@ -56,6 +56,11 @@ def state_bytes(state: Tree, *, keep_best: bool) -> int:
     members = len(jax.tree.leaves(state[0])[0])
     total: int = 3 * ((2 if keep_best else 1) * (params + aux) + optimizer)
     return total // members
+
+
+def ended_at_once(_: object) -> bool:
+    """Ask for the end: after Ctrl-C, who comes after the training under way does an epoch and no more."""
+    return True
 
 
 def in_waves(count: int, each: int, memory: int | None) -> Iterator[np.ndarray]:
@@ -140,6 +145,8 @@ def train_many_problems(
     found: dict[int, Run] = {}
     for key, places in _groups(jobs):
         for place, fitted, program, causes in _train_group(key, [jobs[i] for i in places], memory, on_progress, fork):
+            if fitted.interrupted:
+                on_progress = on_progress or ended_at_once
             job = jobs[places[place]]
             run = finish_run(job.problem, job.prepared, program, fitted, scored=scored, many=True)
             found[places[place]] = run.with_(facts={**with_causes(run.facts, causes), **job.facts})
