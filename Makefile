@@ -1,5 +1,6 @@
 # make demo    the whole product on a real table: makes .venv, installs, trains, shows what it found
 # make test    the tests (with the examples in the docstrings), in parallel
+# make test-long  the tests that do not fit into a quarter of an hour with the others
 # make lint    style, types and import layers
 # make bench   the benchmarks beside their peers (installs them: TensorFlow, PyTorch); BENCH="small wide" picks some
 # make docs    docs/catalogue.md from docs/catalogue.toml
@@ -9,10 +10,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
-PYTEST_ARGS ?= -n auto --dist loadfile
+# A file's tests share a process, and with it what they compile.
+PYTEST_ARGS ?= -n auto --dist loadfile -m "not long"
 BENCH ?=
 
-.PHONY: demo test lint bench docs site wheel clean
+.PHONY: demo test test-long lint bench docs site wheel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -20,6 +22,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-long: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m long
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

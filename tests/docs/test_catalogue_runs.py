@@ -16,7 +16,7 @@ from fallline.recipe import from_toml, override
 from fallline.train import train_problem
 from fallline.types import Recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 N = 24
 RNG = np.random.default_rng(0)

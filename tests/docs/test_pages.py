@@ -22,6 +22,8 @@ from fallline.search import make_space
 ROWS, EPOCHS, MANY_EPOCHS, MEMBERS, MANY_MEMBERS, FOLDS = 400, 2, 10, 2, 5, 2
 # What every recipe is trained as, once it was checked and resolved as it stands: one compiled program serves all pages.
 STANDARD = override(default("simple"), ["network.hidden=[4]", "batch_size=32"])
+# The pages that a newcomer copies from; the others are among the long tests.
+FIRST_READ = ("README.md", "docs/index.md", "docs/from-keras.md")
 PAGES = {str(path.relative_to(CHECKOUT)): path for path in pages()}
 
 
@@ -124,7 +126,9 @@ def _command(words: list[str], target: str, snippet: Snippet) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [page if page in FIRST_READ else pytest.param(page, marks=pytest.mark.long) for page in PAGES]
+)
 def test_what_stands_in_a_page_runs(page: str) -> None:
     names = _names()
     for snippet in snippets(PAGES[page]):

@@ -42,10 +42,10 @@ def test_contract(estimator: Any, check: Any) -> None:
 @pytest.mark.parametrize(
     "check",
     [
-        checks.check_classifiers_train,
         checks.check_fit2d_1feature,
-        checks.check_methods_subset_invariance,
-        partial(checks.check_estimators_pickle, readonly_memmap=True),
+        pytest.param(checks.check_classifiers_train, marks=pytest.mark.long),
+        pytest.param(checks.check_methods_subset_invariance, marks=pytest.mark.long),
+        pytest.param(partial(checks.check_estimators_pickle, readonly_memmap=True), marks=pytest.mark.long),
     ],
     ids=lambda check: getattr(check, "__name__", "check_estimators_pickle"),
 )
@@ -54,7 +54,9 @@ def test_the_default_classifier(check: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("check", [checks.check_regressors_train, checks.check_fit_idempotent])
+@pytest.mark.parametrize(
+    "check", [checks.check_regressors_train, pytest.param(checks.check_fit_idempotent, marks=pytest.mark.long)]
+)
 def test_the_default_regressor(check: Any) -> None:
     check("Regressor", fl.Regressor())
 

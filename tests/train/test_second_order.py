@@ -61,7 +61,9 @@ def test_logistic_regression_reaches_the_maximum_of_the_likelihood() -> None:
     np.testing.assert_allclose(model.get_weights()[0][:, 0], found.coef_[0], rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", SECOND_ORDER)
+@pytest.mark.parametrize(
+    "name", [name if name in ("newton", "lm") else pytest.param(name, marks=pytest.mark.long) for name in SECOND_ORDER]
+)
 def test_a_network_with_batch_normalisation_and_two_outputs_learns(name: str) -> None:
     inputs = keras.Input((3,))
     hidden = keras.layers.BatchNormalization()(keras.layers.Dense(4, "tanh")(inputs))
