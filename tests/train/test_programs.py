@@ -24,7 +24,8 @@ def key(*changes: str) -> ProgramKey:
     [
         (["criterion=none", "stopping.patience=7"], ["criterion=none", "stopping.patience=9"], True),
         (["criterion=gl", "alpha=3"], ["criterion=gl", "alpha=3", "stopping.patience=9"], True),
-        (["criterion=gl", "alpha=3"], ["criterion=gl", "alpha=4"], False),
+        (["criterion=gl", "alpha=3"], ["criterion=gl", "alpha=4"], True),  # a number of the member's
+        (["criterion=gl"], ["criterion=pq"], False),
         (["training.order=errors", "emphasis=5"], [], True),
     ],
 )
