@@ -25,7 +25,7 @@ def data(tmp_path):
 def test_it_tells_a_story_and_leaves_recipe_run_and_ledger(cli, data, tmp_path):
     shown = cli("improve", str(data), "-t", "y", *SHORT, *SMALL)
     assert shown.code == 0, shown.err
-    for words in ("Diagnosis", "To try", "Against learning-rate-too-low", "gain in rmse", "What it is worth", "predict"):
+    for words in ("Diagnosis", "To try", "learning-rate-too-low", "gain in rmse", "What it is worth", "predict"):
         assert words in shown.out
     folder = tmp_path / "improved" / "data-1"
     assert from_toml((folder / "recipe.toml").read_text()).network.hidden == (6,)
