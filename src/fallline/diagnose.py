@@ -28,6 +28,7 @@ from fallline.rules._from_curves import (
 from fallline.rules._from_model import compiled_statistics, static_statistics, trained_model_statistics
 from fallline.rules._from_run import run_statistics
 from fallline.rules._from_tensorboard import curves_from_tensorboard, is_tensorboard
+from fallline.treatments import treatments_of
 from fallline.types import SEVERITIES, Diagnosis, Finding, Problem, Recipe, Run, Severity, Trace
 
 __all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine", "lost_cause"]
@@ -163,7 +164,12 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
             else:
                 examined.append(name)
                 findings.extend(rule(statistics))
-    return Diagnosis(rank(_excuse(findings, statistics.get("explained"))), not_examined, tuple(examined))
+    ranked = rank(_excuse(findings, statistics.get("explained")))
+    return Diagnosis(tuple(map(_with_treatments, ranked)), not_examined, tuple(examined))
+
+
+def _with_treatments(finding: Finding) -> Finding:
+    return replace(finding, treatments=tuple(treatment.name for treatment in treatments_of(finding.symptom)))
 
 
 # A flat curve is given this share of the planned epochs, and at least so many, to leave a plateau.
@@ -190,7 +196,7 @@ def lost_cause(curves: Mapping[str, np.ndarray], *, planned: int) -> Finding | N
             ready = not rule.missing(statistics) and len(values) >= rule.symptom.min_epochs
             if "during" in rule.symptom.when and ready and (waited or rule.symptom.name != "underfit-flat"):
                 found += [f for f in rule(statistics) if f.severity == "serious" and f.confidence >= SURE]
-    return rank(found)[0] if found else None
+    return _with_treatments(rank(found)[0]) if found else None
 
 
 def _derive(statistics: dict[str, Any]) -> None:

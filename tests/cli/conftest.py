@@ -74,7 +74,7 @@ FINDING = Finding(
     0.9,
     "The validation loss turned up.",
     cause="Too large.",
-    treatments=("add dropout",),
+    what_to_try=("add dropout",),
 )
 
 

@@ -17,6 +17,7 @@ import fallline.rules
 from fallline.diagnose import CAUSAL_ORDER, EXPLAINS, examine
 from fallline.rules import HEADINGS, STATISTICS, Rule, catalogue, discover
 from fallline.rules._structure import LayerFacts
+from fallline.treatments import catalogue as treatments
 from fallline.types import FAMILIES, SEVERITIES, Score
 
 # The names are a contract with users: the catalogue's number of each symptom.
@@ -278,7 +279,9 @@ def test_no_statistics_make_a_rule_stumble(statistics: dict[str, Any]) -> None:
         assert 0 <= finding.confidence <= 1
         assert finding.evidence
         assert finding.message.endswith((".", ":"))
-        assert finding.severity == "note" or (finding.treatments and finding.cause)
+        assert finding.severity == "note" or (finding.what_to_try and finding.cause)
+        assert set(finding.treatments) <= {treatment.name for treatment in treatments()}
+        assert finding.severity == "note" or finding.treatments
         assert all(isinstance(value, (int, float, str)) for value in finding.evidence.values())
     result.to_dict()
 

@@ -11,7 +11,7 @@ from fallline.types import Diagnosis, Finding
 def test_findings_are_drawn_with_their_evidence_and_escaped() -> None:
     found = Finding(
         "overfit", "S3", "generalisation", "warning", 0.8, "It <rose>.", {"rise": 0.5, "tiny": 1e-9, "where": "<b>"},
-        cause="Too & many", treatments=("stop early",), layer="dense", epoch=7,
+        cause="Too & many", what_to_try=("stop early",), layer="dense", epoch=7,
     )  # fmt: skip
     html = Diagnosis((found,), {"dead-relu": "not known: inside"})._repr_html_()
     ET.fromstring(html)  # well-formed

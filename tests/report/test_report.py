@@ -329,7 +329,7 @@ def test_scores_findings_and_recipe_are_all_there(pages):
             assert f"{score.value:.2f}" in text
     for finding in run.diagnosis:
         assert finding.message in text
-        assert all(treatment in text for treatment in finding.treatments)
+        assert all(step in text for step in finding.what_to_try)
     for symptom, why in run.diagnosis.not_examined.items():
         assert f"{symptom}: {why}" in text
     assert "learning_rate = 0.004" in text

@@ -309,14 +309,14 @@ def test_output_and_loss_disagree(statistics: dict[str, Any], severity: str, wor
     assert found is not None
     assert found.severity == severity
     assert words in found.message
-    assert found.treatments
+    assert found.what_to_try
 
 
 def test_several_disagreements_are_one_finding_worst_first() -> None:
     found = only("output-loss-mismatch", output_activation="sigmoid", loss_name=CCE, output_units=4, target_width=3)
     assert found is not None
     assert found.severity == "serious"
-    assert len(found.treatments) == 2
+    assert len(found.what_to_try) == 2
 
 
 # -------------------------------------------------------------------------------------------------------- classes

@@ -51,7 +51,7 @@ def run(*changes: str, data: str = "", seed: int = 0, **other: Any) -> Run:
         model=None, trace=trace(seed=seed), outcome="completed", recipe=recipe, facts=facts,
         diagnosis=Diagnosis(
             (Finding("overfit", "S3", "generalisation", "warning", 0.9, f"It turned up {EVIL}.", epoch=12,
-                     treatments=("network.dropout=0.2",)),),
+                     what_to_try=("network.dropout=0.2",)),),
             {"dead-relu": "not watched"}, ("overfit",),
         ),
         scores=(Score("log_loss", 0.3 + seed / 10, 0.2, 0.4, n=40),

@@ -166,8 +166,8 @@ def show_findings(screen: Screen, diagnosis: Diagnosis) -> None:
         paragraph(screen, finding.message)
         if finding.cause:
             paragraph(screen, f"Likely cause: {finding.cause}")
-        if finding.treatments:
-            paragraph(screen, f"Try: {'; '.join(finding.treatments)}")
+        if finding.what_to_try:
+            paragraph(screen, f"Try: {'; '.join(finding.what_to_try)}")
     if diagnosis.not_examined:
         names = ", ".join(sorted(diagnosis.not_examined))
         paragraph(screen, f"Not examined, because it was not watched: {names}.", indent=2)

@@ -47,8 +47,8 @@ def _finding(finding: Finding) -> Markup:
     lines = [tag("p", finding.message)]
     if finding.cause:
         lines.append(tag("p", f"Likely cause: {finding.cause}"))
-    if finding.treatments:
-        lines.append(tag("p", "Try: ", tag("ul", *(tag("li", step) for step in finding.treatments))))
+    if finding.what_to_try:
+        lines.append(tag("p", "Try: ", tag("ul", *(tag("li", step) for step in finding.what_to_try))))
     style = f"border-left:4px solid {colour};padding-left:0.8em;margin:0.6em 0"
     return tag("div", title, join(lines), _evidence(finding), style=style)
 

@@ -35,19 +35,19 @@ def extensions(view: View) -> Section:
 
 def _next(view: View) -> list[Block]:
     """The first treatment of each finding, the weightiest first, and how to try one."""
-    wanted = [(mark, f) for mark, f in view.findings if f.treatments and f.symptom != "good-fit"]
+    wanted = [(mark, f) for mark, f in view.findings if f.what_to_try and f.symptom != "good-fit"]
     if not wanted:
         if not view.run.diagnosis.examined:
             return [Paragraph("This training was not diagnosed; fallline diagnose RUN looks at it.")]
         return [Paragraph("Nothing was found that asks for a repair.")]
     lines: list[Line] = []
     for mark, finding in wanted[:_MOST]:
-        others = len(finding.treatments) - 1
+        others = len(finding.what_to_try) - 1
         more = f" (and {plural(others, 'other way', 'other ways')})" if others else ""
         key = f"finding-{mark}" if mark else ""
         lines.append(
             (f"Against {symptom(finding).lower()}", Span(f" {mark}", "soft", to=key) if key else "", ": ",
-             f"{name(finding.treatments[0], 300).rstrip('.')}{more}.")
+             f"{name(finding.what_to_try[0], 300).rstrip('.')}{more}.")
         )  # fmt: skip
     blocks: list[Block] = [Bullets(tuple(lines), ordered=True)]
     if len(wanted) > _MOST:

@@ -51,9 +51,9 @@ def card(mark: str, finding: Finding) -> Note:
         blocks.append(Facts(tuple((name(k, 60).replace("_", " "), _evidence(v)) for k, v in shown)))
     if finding.cause:
         blocks.append(Paragraph((Span("Likely cause. "), name(finding.cause, 500))))
-    if finding.treatments:
+    if finding.what_to_try:
         blocks.append(Paragraph(Span("Worth trying, in this order:")))
-        blocks.append(Bullets(tuple(name(t, 300) for t in finding.treatments[:12]), ordered=True))
+        blocks.append(Bullets(tuple(name(t, 300) for t in finding.what_to_try[:12]), ordered=True))
     where = [name(finding.id, 12)] if finding.id else []
     if finding.layer:
         where.append(f"layer {name(finding.layer, 60)}")

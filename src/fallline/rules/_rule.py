@@ -47,7 +47,7 @@ class Symptom:
         *,
         evidence: Mapping[str, Any],
         cause: str = "",
-        treatments: tuple[str, ...] = (),
+        what_to_try: tuple[str, ...] = (),
         layer: str = "",
         epoch: int | None = None,
     ) -> Finding:
@@ -67,7 +67,7 @@ class Symptom:
             message=message,
             evidence=plain,
             cause=cause,
-            treatments=treatments,
+            what_to_try=what_to_try,
             layer=layer,
             epoch=None if epoch is None else int(epoch),
         )

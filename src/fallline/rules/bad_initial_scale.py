@@ -76,7 +76,7 @@ def examine(layers: Sequence[LayerFacts]) -> Iterator[Finding]:
             "layers_off": count,
         },
         cause="The initialiser has a fixed size that does not depend on the number of inputs of a unit.",
-        treatments=("use he_normal before ReLU, glorot_uniform else", "put batch normalisation between the layers"),
+        what_to_try=("use he_normal before ReLU, glorot_uniform else", "put batch normalisation between the layers"),
         layer=culprit.name,
     )
 

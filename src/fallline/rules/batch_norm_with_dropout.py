@@ -56,6 +56,6 @@ def examine(layers: Sequence[LayerFacts]) -> Iterator[Finding]:
         f"normalisation {norm!r}, whose statistics differ between training and prediction because of it.",
         evidence={"dropout": dropout, "rate": rate, "normalisation": norm, "pairs": len(found)},
         cause="Dropout changes the variance of what the normalisation sees, in training only.",
-        treatments=("put dropout behind the last batch normalisation", "leave dropout out", "lower its rate"),
+        what_to_try=("put dropout behind the last batch normalisation", "leave dropout out", "lower its rate"),
         layer=dropout,
     )

@@ -80,9 +80,9 @@ def examine(
 
 
 def _finding(
-    confidence: float, message: str, evidence: dict[str, float | int | str], treatments: tuple[str, ...]
+    confidence: float, message: str, evidence: dict[str, float | int | str], what_to_try: tuple[str, ...]
 ) -> Finding:
     return SYMPTOM.finding(
         "warning", confidence, message, evidence=evidence,
-        cause="The batch size does not suit the rows or the layers.", treatments=treatments,
+        cause="The batch size does not suit the rows or the layers.", what_to_try=what_to_try,
     )  # fmt: skip

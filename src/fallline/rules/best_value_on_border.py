@@ -73,5 +73,5 @@ def examine(
         evidence={"setting": name, "best_value": float(grid[best]), "edge": edge, "values_tried": len(grid),
                   "gain_over_neighbour": slope},
         cause="The range of the search ends too early.",
-        treatments=(f"search further: try values {'below' if best == 0 else 'above'} {grid[best]:.4g}",),
+        what_to_try=(f"search further: try values {'below' if best == 0 else 'above'} {grid[best]:.4g}",),
     )  # fmt: skip

@@ -73,7 +73,7 @@ def examine(
                 + (f", too few to tell {classes} classes apart." if classes > 2 else "."),
                 evidence={"layer": narrow.name, "units": units, "inputs": inputs, "classes": classes},
                 cause="A hidden layer is too narrow.",
-                treatments=("give the layer more units", "leave the layer out"),
+                what_to_try=("give the layer more units", "leave the layer out"),
                 layer=narrow.name,
             )
             return
@@ -92,7 +92,7 @@ def examine(
         f"The network has {weights:,} weights for {values:,} target values: {share:,.0f} for each.",
         evidence={"weights": weights, "target_values": values, "weights_per_value": share},
         cause="The network is far larger than the data.",
-        treatments=(
+        what_to_try=(
             "use a smaller network",
             "stop early and restore the weights of the best epoch",
             "add weight decay",

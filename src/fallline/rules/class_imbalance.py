@@ -66,7 +66,7 @@ def examine(class_counts: Mapping[Any, int], class_recall: Mapping[Any, float] |
         f"Class {least!r} has {counts[least]} rows, class {most!r} {counts[most]}: {ratio:.0f} times as many.{tail}",
         evidence=evidence,
         cause="The classes are unequally frequent, so the loss is dominated by the frequent ones.",
-        treatments=(
+        what_to_try=(
             "judge by log-loss, AUC or recall per class, not by accuracy",
             "weigh the classes inversely to their frequency (class_weight = balanced)",
             "collect more rows of the rare class",

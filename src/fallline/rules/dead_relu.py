@@ -68,7 +68,7 @@ def examine(
         ),
         evidence={"layer": name, "dead_share": share, "epoch": epoch, "layers_half_dead": int((late >= SHARE).sum())},
         cause="A step that was too large, or the initial weights, pushed the units below 0 for every row.",
-        treatments=(
+        what_to_try=(
             "lower the learning rate tenfold",
             "use leaky_relu or elu instead of relu",
             "use he initialisation and scaled inputs",

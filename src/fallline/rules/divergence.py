@@ -41,7 +41,7 @@ ABOVE_START = 1.5
 EXPLODED = 1e3
 
 CAUSE = "The learning rate is too high, inputs or targets are not scaled, or the data holds NaN or infinite values."
-TREATMENTS = (
+WHAT_TO_TRY = (
     "lower the learning rate tenfold",
     "scale the inputs and targets to mean 0 and sd 1",
     "clip the gradients' norm to 1",
@@ -69,7 +69,7 @@ def examine(
             f"{who} stopped being a finite number at epoch {lost_at}{tail}.",
             evidence={"epoch": lost_at, "networks_lost": lost_members, "networks": members},
             cause=CAUSE,
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
             epoch=lost_at,
         )
         return
@@ -94,6 +94,6 @@ def examine(
             "epoch": epoch,
         },
         cause=CAUSE,
-        treatments=TREATMENTS,
+        what_to_try=WHAT_TO_TRY,
         epoch=epoch,
     )

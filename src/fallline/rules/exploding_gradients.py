@@ -82,7 +82,7 @@ def examine(
         + (f"; it is largest in layer {layer!r}." if layer else "."),
         evidence=evidence,
         cause="Weights, inputs or activations are so large that the error grows from layer to layer on its way back.",
-        treatments=(
+        what_to_try=(
             "clip the gradients' norm to 1",
             "use a standard initialisation (he for ReLU, glorot else)",
             "lower the learning rate tenfold",

@@ -61,6 +61,6 @@ def examine(scores_over_seeds: Sequence[float] | np.ndarray, no_skill_score: flo
         evidence={"seeds": len(scores), "mean": mean, "sd": sd, "lowest": float(scores.min()),
                   "highest": float(scores.max()), "not_finite": lost, "share": float(min(share, 1e9))},
         cause="The training ends in different places: too few rows, too high a learning rate, or too short a training.",
-        treatments=("average the predictions of several networks", "compare settings over several seeds",
+        what_to_try=("average the predictions of several networks", "compare settings over several seeds",
                     "lower the learning rate, or let it decay"),
     )  # fmt: skip

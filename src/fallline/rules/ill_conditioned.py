@@ -47,7 +47,7 @@ SPREADS = 1e3
 # More is not told apart.
 MOST = 1e6
 
-TREATMENTS = (
+WHAT_TO_TRY = (
     "scale the inputs to mean 0 and sd 1, and leave out inputs that repeat others",
     "use Adam instead of plain gradient descent",
     "put batch normalisation between the layers",
@@ -81,7 +81,7 @@ def examine(
                         "ratio": ratio,
                     },
                     cause="The sizes of weights and gradients differ strongly between the layers.",
-                    treatments=TREATMENTS,
+                    what_to_try=WHAT_TO_TRY,
                     layer=name_of(layer_names, slow),
                 )
                 return
@@ -100,5 +100,5 @@ def examine(
         "descent is as many times slower along the second.",
         evidence={"input_condition": condition, "largest_to_smallest_sd": spread},
         cause="The inputs repeat each other or are measured in units of very different size.",
-        treatments=TREATMENTS,
+        what_to_try=WHAT_TO_TRY,
     )

@@ -47,7 +47,7 @@ def examine(
     """Yield one finding for constant and repeated inputs, else a note for the strongest correlation."""
     constant, twins = list(constant_inputs), list(twin_inputs)
     evidence: dict[str, float | int | str] = {"constant_inputs": len(constant), "repeated_inputs": len(twins)}
-    treatments = ("leave out the inputs that say nothing new", "de-correlate the inputs (PCA whitening)")
+    what_to_try = ("leave out the inputs that say nothing new", "de-correlate the inputs (PCA whitening)")
     if not constant and not twins:
         if input_correlation is None or not input_correlation > STRONG:
             return
@@ -58,7 +58,7 @@ def examine(
             f"The inputs {correlated_pair or ''} are strongly correlated ({input_correlation:.3f}).",
             evidence=evidence,
             cause="Two inputs measure nearly the same.",
-            treatments=treatments,
+            what_to_try=what_to_try,
         )
         return
     parts = []
@@ -73,5 +73,5 @@ def examine(
         f"Of {n_features or 'the'} inputs {' and '.join(parts)}.",
         evidence=evidence | {"share": share},
         cause="Columns were copied, derived from each other, or never measured.",
-        treatments=treatments,
+        what_to_try=what_to_try,
     )

@@ -63,7 +63,7 @@ def examine(
         "inputs_beyond_limit": int((size > LARGE).sum()),
         "inputs": len(size),
     }
-    treatments = (
+    what_to_try = (
         "scale the inputs to mean 0 and sd 1 on the training rows",
         "put a Normalization layer in front and adapt it",
     )
@@ -75,7 +75,7 @@ def examine(
             f"mean {mean[where]:.4g} and sd {sd[where]:.4g} where about 0 and 1 are best.",
             evidence=evidence,
             cause="The inputs reach the first trainable layer as they were recorded.",
-            treatments=treatments,
+            what_to_try=what_to_try,
         )
         return
     varied = sd[np.isfinite(sd) & (sd > 0)]
@@ -87,5 +87,5 @@ def examine(
             f"{sd[where]:.4g} where about 0 and 1 are best.",
             evidence=evidence,
             cause="The inputs were divided by too large a number.",
-            treatments=treatments,
+            what_to_try=what_to_try,
         )

@@ -65,7 +65,7 @@ def examine(
         evidence={"layer": name, "step_of_weights": float(late[still[0]]), "layers_still": len(still),
                   "layers": len(known)},
         cause="No gradient reaches it: units behind it are dead or saturated, or the signal fades on its way.",
-        treatments=(
+        what_to_try=(
             "look for dead or saturated units in the layers behind it",
             "use relu with he initialisation, or put batch normalisation between the layers",
             "lower the learning rate tenfold",

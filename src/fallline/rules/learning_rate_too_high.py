@@ -52,7 +52,7 @@ LEAP = 3.0
 STAYED = 0.8
 
 CAUSE = "The learning rate is too high for this loss surface."
-TREATMENTS = (
+WHAT_TO_TRY = (
     "lower the learning rate tenfold",
     "scale the inputs and targets to mean 0 and sd 1",
     "clip the gradients' norm to 1",
@@ -143,7 +143,7 @@ def _finding(severity: str, confidence: float, message: str, evidence: dict[str,
     level = "serious" if severity == "serious" else "warning"
     return SYMPTOM.finding(
         "serious" if level == "serious" else "warning", confidence, message,
-        evidence=evidence, cause=CAUSE, treatments=TREATMENTS,
+        evidence=evidence, cause=CAUSE, what_to_try=WHAT_TO_TRY,
     )  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def _finding(confidence: float, message: str, evidence: dict[str, float | int | 
     return SYMPTOM.finding(
         "warning", confidence, message, evidence=evidence,
         cause="The learning rate is too low for this many steps.",
-        treatments=(
+        what_to_try=(
             "raise the learning rate tenfold", "train for more epochs, with early stopping",
             "use Adam instead of plain gradient descent", "use smaller batches: more steps in an epoch",
         ),

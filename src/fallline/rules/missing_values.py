@@ -31,7 +31,7 @@ __all__ = ["ONE_OF", "SYMPTOM", "examine"]
 SYMPTOM = Symptom("S37", "missing-values", "learning", ("before", "after"))
 ONE_OF = ("missing_inputs", "missing_targets", "sentinels")
 
-TREATMENTS = (
+WHAT_TO_TRY = (
     "replace missing values by the mean of their column (of the training rows), and add a column that says so",
     "leave out rows or columns with many of them",
 )
@@ -64,7 +64,7 @@ def examine(
             f"{' and '.join(parts).capitalize()} are NaN or infinite{where}: they make the loss NaN in the first step.",
             evidence=evidence,
             cause="Missing values were not replaced.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
         )
         return
     if not sentinels:
@@ -78,5 +78,5 @@ def examine(
         f"that stands for 'missing': {name} is {value:g} in {100 * share:.1f} % of the rows.",
         evidence={"input": name, "value": value, "share": share, "inputs": len(sentinels)},
         cause="A number was written where a value is missing, and the network reads it as a measurement.",
-        treatments=TREATMENTS,
+        what_to_try=WHAT_TO_TRY,
     )

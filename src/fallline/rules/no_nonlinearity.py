@@ -57,7 +57,7 @@ def examine(layers: Sequence[LayerFacts]) -> Iterator[Finding]:
         evidence={"layer": first.name, "next_layer": second.name, "linear_pairs": len(found),
                   "whole_network": str(everything)},
         cause="The layer was given no activation; Keras' default is none.",
-        treatments=(f"give {first.name!r} an activation, e.g. relu", "or leave the layer out"),
+        what_to_try=(f"give {first.name!r} an activation, e.g. relu", "or leave the layer out"),
         layer=first.name,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ __all__ = ["SYMPTOM", "examine"]
 SYMPTOM = Symptom("S12", "no-skill", "learning", ("after",))
 
 NAIVE = "dummy"
-TREATMENTS = (
+WHAT_TO_TRY = (
     "check that inputs and labels belong together",
     "scale the inputs",
     "look at the training loss first: if it did not fall, cure that",
@@ -72,7 +72,7 @@ def examine(model_scores: Sequence[Score], baseline_scores: Sequence[Score]) -> 
             + ("It has no skill." if worse else "The two cannot be told apart."),
             evidence=_evidence(ours, base),
             cause="The network did not learn, or the inputs say little about the target.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
         )
         return
     beaten = [s for s in others if _clearly_better(s, ours)]
@@ -85,7 +85,7 @@ def examine(model_scores: Sequence[Score], baseline_scores: Sequence[Score]) -> 
             f"the {best.who} baseline reaches {best.value:.4g}, clearly better.",
             evidence=_evidence(ours, best),
             cause="The relation is simpler than the network, or the network is trained badly.",
-            treatments=("use the simpler model", "add weight decay", "lower the learning rate and train longer"),
+            what_to_try=("use the simpler model", "add weight decay", "lower the learning rate and train longer"),
         )
 
 

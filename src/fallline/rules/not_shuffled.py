@@ -84,6 +84,6 @@ def _finding(message: str, evidence: dict[str, float | int | str], confidence: f
     return SYMPTOM.finding(
         "warning", confidence, message, evidence=evidence,
         cause="The table was sorted, or its rows were recorded one class after the other.",
-        treatments=("shuffle the rows before they are split, or split them by class",
+        what_to_try=("shuffle the rows before they are split, or split them by class",
                     "shuffle in every epoch (shuffle=True)"),
     )  # fmt: skip

@@ -59,7 +59,7 @@ def examine(loss: np.ndarray, start_loss: float) -> Iterator[Finding]:
         f"{100 * turns:.0f} % of the epochs: the steps are too large to settle.",
         evidence={"swing": swing, "swing_of_learned": swing / learned, "turns": turns, "level": level},
         cause="The learning rate is too high for this loss surface, or the batches are very small.",
-        treatments=(
+        what_to_try=(
             "lower the learning rate threefold to tenfold",
             "let the learning rate decay",
             "use larger batches",

@@ -293,5 +293,5 @@ def examine(
         " ".join(fault.message for fault in faults),
         evidence={name: value for name, value in known.items() if value is not None},
         cause="The output's activation or width, the loss and the targets were not chosen together.",
-        treatments=tuple(dict.fromkeys(fault.treatment for fault in faults)),
+        what_to_try=tuple(dict.fromkeys(fault.treatment for fault in faults)),
     )

@@ -82,7 +82,7 @@ def examine(
         f"{words}, too strong for most networks.",
         evidence={"layer": layer_name, **evidence},
         cause="Penalty, noise or dropout outweigh what the data says.",
-        treatments=(
+        what_to_try=(
             "lower the penalty tenfold",
             "use dropout of 0.2, after the widest layers only",
             "leave the noise out",

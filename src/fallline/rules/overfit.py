@@ -52,7 +52,7 @@ ALL_LOST = 0.9
 NO_GAIN = 0.98
 LEARNED = 0.96
 
-TREATMENTS = (
+WHAT_TO_TRY = (
     "stop early and restore the weights of the best epoch",
     "add weight decay or dropout",
     "use a smaller network",
@@ -74,7 +74,7 @@ def _by_heart(epoch: int, low: float, end: float, reference: float) -> Finding:
         },
         cause="The inputs say nothing about the target, the labels are shuffled or wrong, or validation rows are drawn "
         "differently.",
-        treatments=("check that inputs and labels belong together", *TREATMENTS[1:]),
+        what_to_try=("check that inputs and labels belong together", *WHAT_TO_TRY[1:]),
         epoch=epoch,
     )
 
@@ -125,7 +125,7 @@ def examine(
             "network learns the training rows by heart.",
             evidence=evidence,
             cause="The network is larger, or the training longer, than this many rows can support.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
             epoch=epoch,
         )
         return
@@ -142,6 +142,6 @@ def examine(
         f"{kept_val_loss:.4g}).",
         evidence=evidence | {"gap_at_kept": gap, "lost_share": lost},
         cause="The network is larger than this many rows can support, or the rows are too few.",
-        treatments=TREATMENTS[1:],
+        what_to_try=WHAT_TO_TRY[1:],
         epoch=epoch,
     )

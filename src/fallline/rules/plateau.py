@@ -70,7 +70,7 @@ def examine(loss: np.ndarray, learning_rate: np.ndarray | float | None = None) -
         evidence={"level": float(calm[end]), "first_epoch": int(epochs[start]), "last_epoch": int(epochs[end]),
                   "fall_after": fall, "share_of_epochs": length / len(calm)},
         cause="The weights started near a saddle or in a flat region, where the gradient is small.",
-        treatments=(
+        what_to_try=(
             "use another initialisation (he for ReLU, glorot for tanh) and scaled inputs",
             "use momentum or Adam",
             "use ReLU or tanh instead of sigmoid in the hidden layers",

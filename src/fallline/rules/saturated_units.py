@@ -72,7 +72,7 @@ def examine(
         },
         cause="What reaches the units is too large: inputs that are not scaled, weights drawn too large, or steps too "
         "long.",
-        treatments=(
+        what_to_try=(
             "scale the inputs to mean 0 and sd 1",
             "use glorot initialisation",
             "use relu in the hidden layers",

@@ -139,9 +139,9 @@ def _finding(
     message: str,
     evidence: dict[str, float | int | str],
     cause: str,
-    treatments: tuple[str, ...],
+    what_to_try: tuple[str, ...],
 ) -> Finding:
     return SYMPTOM.finding(
         "serious" if severity == "serious" else "warning",
-        confidence, message, evidence=evidence, cause=cause, treatments=treatments,
+        confidence, message, evidence=evidence, cause=cause, what_to_try=what_to_try,
     )  # fmt: skip

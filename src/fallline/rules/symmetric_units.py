@@ -87,6 +87,6 @@ def _finding(layer: str, share: float, confidence: float, sure: bool, zero: bool
         f"{100 * share:.0f} % of the units of layer {layer!r} {what}: they get equal gradients and stay alike.",
         evidence={"layer": layer, "twin_share": share},
         cause="The initialiser is a constant (zeros, ones), so nothing tells the units apart.",
-        treatments=("use a random initialiser: glorot_uniform, or he_normal before ReLU",),
+        what_to_try=("use a random initialiser: glorot_uniform, or he_normal before ReLU",),
         layer=layer,
     )  # fmt: skip

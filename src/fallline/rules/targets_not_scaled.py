@@ -67,6 +67,6 @@ def examine(
         f"The targets are not scaled: they have mean {mean[at]:.4g} and sd {sd[at]:.4g}, where about 0 and 1 are best.",
         evidence={"mean": float(mean[at]), "sd": float(sd[at]), "targets": len(size)},
         cause="The targets reach the loss in the units in which they were recorded.",
-        treatments=("scale the targets to mean 0 and sd 1 on the training rows, and turn predictions back",
+        what_to_try=("scale the targets to mean 0 and sd 1 on the training rows, and turn predictions back",
                     "lower the learning rate tenfold"),
     )  # fmt: skip

@@ -69,5 +69,5 @@ def examine(
         evidence={"target_min": float(target_min), "target_max": float(target_max),
                   "lowest_allowed": float(low), "highest_allowed": float(high), "output_activation": activation},
         cause="Output activation, loss and targets were not chosen together.",
-        treatments=("use a linear output with mse for quantities", "scale the targets into the output's range"),
+        what_to_try=("use a linear output with mse for quantities", "scale the targets into the output's range"),
     )  # fmt: skip

@@ -50,7 +50,7 @@ DEAD = 10
 # ... and has learned nothing, when it lies above this share of where it started.
 NEAR_START = 0.5
 
-TREATMENTS = (
+WHAT_TO_TRY = (
     "raise the learning rate tenfold",
     "give the network more units or one more layer",
     "scale the inputs to mean 0 and sd 1",
@@ -93,7 +93,7 @@ def examine(
             evidence={"final_loss": last, "constant_prediction_loss": reference_loss, "explained": explained},
             cause="The learning rate is far too low or too high, the units are dead or saturated, the network is too "
             "small for the relation, or the inputs carry no information.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
         )
         return
     accurate = finite(accuracy)[1] if accuracy is not None else np.empty(0)
@@ -105,7 +105,7 @@ def examine(
             f"The training loss has been {last:.6g} to the last digit for {DEAD} epochs: nothing changes any more.",
             evidence={"final_loss": last, "first_loss": first, "epochs": len(values)},
             cause="The units are dead or saturated, or the output is constant, so that no gradient is left.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
         )
         return
     moved = max(abs(first - last), first - best)
@@ -117,5 +117,5 @@ def examine(
         f"The training loss has not moved: {first:.4g} in the first epoch, {last:.4g} after {len(values)} epochs.",
         evidence={"first_loss": first, "final_loss": last, "moved": moved, "epochs": len(values)},
         cause="The network does not learn, or it had learned all it can within the first epoch.",
-        treatments=TREATMENTS,
+        what_to_try=WHAT_TO_TRY,
     )

@@ -91,6 +91,6 @@ def examine(
         f"{len(values)} epochs, down to {last:.4g}.",
         evidence=evidence,
         cause="Too few epochs, or a learning rate too low for them.",
-        treatments=("train for more epochs, with early stopping", "raise the learning rate"),
+        what_to_try=("train for more epochs, with early stopping", "raise the learning rate"),
         epoch=int(epochs[-1]),
     )

@@ -90,7 +90,7 @@ def examine(
         f"{100 * lost:.0f} % of what was learned on the training rows does not hold for new ones.",
         evidence=evidence,
         cause="The training rows are too few, or were drawn differently from the validation rows.",
-        treatments=(
+        what_to_try=(
             "get more training rows",
             "shuffle the rows before they are split, or split them by class",
             "add weight decay or dropout",

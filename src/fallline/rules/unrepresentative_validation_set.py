@@ -46,7 +46,7 @@ PERSISTENT = 0.8
 TOO_UNCERTAIN = 0.4
 CHANCE = 2.0  # standard errors; a mean loss over n rows scatters by about loss / sqrt(n)
 
-TREATMENTS = (
+WHAT_TO_TRY = (
     "use k-fold cross-validation",
     "keep more rows for validation",
     "shuffle the rows before they are split, or split them by class",
@@ -78,7 +78,7 @@ def examine(
             f"where it started, while the training loss moves by {noise_train:.3g}.",
             evidence={"val_noise": noise, "train_noise": noise_train, "noise_share": noise / start, **rows},
             cause="The validation set has too few rows to judge by.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
         )
         return
     if n_validation and members == 1:  # the members of an ensemble validate on different rows
@@ -92,7 +92,7 @@ def examine(
                 f"{uncertain:.2g}, too much to choose by.",
                 evidence={"val_loss": level, "uncertainty": uncertain, **rows},
                 cause="The validation set has too few rows to judge by.",
-                treatments=TREATMENTS,
+                what_to_try=WHAT_TO_TRY,
             )
             return
     if loss_is_running:
@@ -111,5 +111,5 @@ def examine(
             "validation rows are easier than the training rows.",
             evidence={"loss": level, "val_loss": float(np.median(held)), "gap": gap, **rows},
             cause="The validation rows are few, were drawn differently, or also stand in the training set.",
-            treatments=TREATMENTS,
+            what_to_try=WHAT_TO_TRY,
         )

@@ -61,7 +61,7 @@ def examine(
         "validation_score": validation_score,
         "luck_of_the_best": luck,
     }
-    treatments = ("judge the choice by nested cross-validation", "keep more rows for validation, or use k folds",
+    what_to_try = ("judge the choice by nested cross-validation", "keep more rows for validation, or use k folds",
                   "try fewer settings")  # fmt: skip
     cause = "Among many trials the best one is partly the luckiest one."
     if test_score is not None and math.isfinite(test_score):
@@ -72,14 +72,14 @@ def examine(
                 "warning", 0.85,
                 f"The best of {trials} trials scores {validation_score:.4g} on the {validation_rows} rows it was "
                 f"chosen on and {test_score:.4g} on untouched rows.",
-                evidence=evidence | {"test_score": test_score, "gap": gap}, cause=cause, treatments=treatments,
+                evidence=evidence | {"test_score": test_score, "gap": gap}, cause=cause, what_to_try=what_to_try,
             )  # fmt: skip
         return
     if luck > LUCK * abs(validation_score) > 0:
         yield SYMPTOM.finding(
             "warning", 0.5,
             f"{trials} trials were judged by {validation_rows} rows: the best gains about {luck:.2g} by luck alone, "
-            f"of a score of {validation_score:.4g}.", evidence=evidence, cause=cause, treatments=treatments,
+            f"of a score of {validation_score:.4g}.", evidence=evidence, cause=cause, what_to_try=what_to_try,
         )  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def _finding(confidence: float, message: str, evidence: dict[str, float | int | 
     return SYMPTOM.finding(
         "serious" if confidence >= 0.8 else "warning", confidence, message, evidence=evidence, layer=layer,
         cause="Every layer multiplies the error by its activation's slope and its weights; both are small here.",
-        treatments=(
+        what_to_try=(
             "use relu (with he initialisation) or tanh (with glorot) in the hidden layers",
             "put batch normalisation between the layers", "use fewer layers, or connections that skip some",
         ),

@@ -267,7 +267,8 @@ def _run(body: Mapping[str, Any]) -> Run:
             {
                 **diagnosis,
                 "findings": tuple(
-                    _make(Finding, f | {"treatments": tuple(f["treatments"])}) for f in diagnosis["findings"]
+                    _make(Finding, f | {key: tuple(f.get(key, ())) for key in ("what_to_try", "treatments")})
+                    for f in diagnosis["findings"]
                 ),
                 "examined": tuple(diagnosis["examined"]),
             },

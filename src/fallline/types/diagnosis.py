@@ -31,9 +31,11 @@ class Finding:
         message: one sentence for a beginner, numbers included.
         evidence: name -> number (or short text) that the message rests on.
         cause: the likely cause, one sentence.
-        treatments: what to try, in order, short imperative sentences or treatment names.
+        what_to_try: in order, short imperative sentences for a person.
         layer: the layer concerned, or "".
         epoch: the epoch at which it shows, or None.
+        treatments: names of the treatments of this symptom, likeliest first, as `fallline.treat` and
+            `fallline.experiment` take them and ``fallline treatments`` lists them.
     """
 
     symptom: str
@@ -44,9 +46,10 @@ class Finding:
     message: str
     evidence: Mapping[str, float | int | str] = field(default_factory=dict)
     cause: str = ""
-    treatments: tuple[str, ...] = ()
+    what_to_try: tuple[str, ...] = ()
     layer: str = ""
     epoch: int | None = None
+    treatments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

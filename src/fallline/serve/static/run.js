@@ -99,7 +99,8 @@ function showFindings() {
       el("h3", {}, badge(level, mark), el("span", { class: "level" }, `${level === "good" ? "Good" : word}: `), finding.symptom.replaceAll("-", " "),
         el("span", { class: "aside" }, [finding.layer && `layer ${finding.layer}`, finding.epoch && `epoch ${number(finding.epoch)}`, `confidence ${percent(finding.confidence)}`].filter(Boolean).join(" · "))),
       el("p", {}, finding.message), finding.cause ? el("p", { class: "small" }, `Likely cause: ${finding.cause}`) : null,
-      finding.treatments?.length ? el("p", { class: "small" }, "Try: ", finding.treatments.map((t, k) => [k ? "; " : "", el("code", {}, t)])) : null);
+      finding.what_to_try?.length ? el("p", { class: "small" }, `Try: ${finding.what_to_try.join("; ")}.`) : null,
+      finding.treatments?.length ? el("p", { class: "small" }, "Treatments: ", finding.treatments.map((t, k) => [k ? ", " : "", el("code", {}, t)])) : null);
   });
   const silent = Object.keys(view.not_examined ?? {}).sort().map((s) => s.replaceAll("-", " ")).join(", ");
   fill(parts.findings, section(live ? "Findings so far" : "Findings", shown.length ? shown : el("p", {}, live ? "Nothing so far." : "Nothing is wrong as far as was examined."),
