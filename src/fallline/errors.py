@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
+from typing import Any, TypeGuard
 
 __all__ = [
     "BackendError",
@@ -19,6 +20,8 @@ __all__ = [
     "MissingPackageError",
     "RecipeError",
     "RunFolderError",
+    "count_mistakes",
+    "is_count",
     "nearest",
     "optional",
 ]
@@ -103,3 +106,26 @@ def nearest(given: str, allowed: Iterable[str]) -> str:
     spelled = {name.lower(): name for name in allowed}
     match = difflib.get_close_matches(given.lower(), list(spelled), n=1, cutoff=0.5)
     return f" Did you mean {spelled[match[0]]!r}?" if match else ""
+
+
+def is_count(value: Any, least: int | None = None) -> TypeGuard[int]:
+    """Return whether it is a whole number (and no truth value), of at least ``least``.
+
+    >>> is_count(3), is_count(3, least=4), is_count(True), is_count(3.0)
+    (True, False, False, False)
+    """
+    return not isinstance(value, bool) and isinstance(value, Integral) and (least is None or int(value) >= least)
+
+
+def count_mistakes(**given: tuple[Any, int]) -> Iterator[str]:
+    """Yield a sentence for each argument that is no whole number, or a smaller one than is allowed.
+
+    Args:
+        given: name of the argument = (its value, the least that it may be).
+
+    >>> list(count_mistakes(epochs=(0, 1), seed=(5, 0)))
+    ['epochs = 0 is not allowed: it takes a whole number of at least 1.']
+    """
+    for name, (value, least) in given.items():
+        if not is_count(value, least):
+            yield f"{name} = {value!r} is not allowed: it takes a whole number of at least {least}."

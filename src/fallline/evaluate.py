@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from fallline import recipe as recipes
 from fallline.data import restricted
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
+from fallline.recipe import as_recipe
 from fallline.resampled import corrected_mean, holm
 from fallline.search import (
     METRICS,
@@ -26,7 +26,6 @@ from fallline.search import (
     candidates,
     check_strategy,
     checked_seeds,
-    is_count,
     is_higher_better,
     make_space,
     measure,
@@ -40,6 +39,10 @@ from fallline.types import Difference, Evaluation, Problem, Recipe, Score
 __all__ = ["evaluate"]
 
 BASELINES = ("dummy", "linear")
+_REFUSAL = (
+    "fl.evaluate was given {}; it takes a Recipe or the name of a preset ('default', 'simple'), or several of them. "
+    "For a Keras model: fl.train_many(model, x, y, folds=5)."
+)
 
 
 def evaluate(
@@ -201,10 +204,10 @@ def _task(what: Any, x: Any, y: Any, *, target: Any, kind: Any, folds: Any, repe
 def _contenders(what: Any) -> dict[str, Recipe]:
     """Name the recipes."""
     if isinstance(what, Mapping):
-        named = {str(name): _recipe(one) for name, one in what.items()}
+        named = {str(name): as_recipe(one, _REFUSAL) for name, one in what.items()}
     else:
         several = list(what) if isinstance(what, (list, tuple)) else [what]
-        found = [_recipe(one) for one in several]
+        found = [as_recipe(one, _REFUSAL) for one in several]
         names = [one if isinstance(one, str) else one.preset for one in several]
         if len(set(names)) < len(names):
             names = [f"recipe {i + 1}" for i in range(len(names))]
@@ -214,17 +217,6 @@ def _contenders(what: Any) -> dict[str, Recipe]:
             "There is no recipe to evaluate." if not named else "dummy and linear are the baselines' names; rename."
         )
     return named
-
-
-def _recipe(one: Any) -> Recipe:
-    if isinstance(one, str):
-        return recipes.default(one)
-    if not isinstance(one, Recipe):
-        raise InputError(
-            f"fl.evaluate was given {type(one).__name__}; it takes a Recipe or the name of a preset ('default', "
-            "'simple'), or several of them. For a Keras model: fl.train_many(model, x, y, folds=5)."
-        )
-    return recipes.check(one)
 
 
 def _scheme(problem: Problem, pairs: Folds, counted: bool, repeats: int, split: Mapping[str, Any]) -> str:
@@ -299,7 +291,8 @@ def _chosen_by(task: _Task, choose: Callable[[Problem], Any]) -> _Outcome:
     chosen = []
     for train, _ in task.folds:
         found = choose(restricted(task.problem, train))
-        chosen.append(_recipe(found if isinstance(found, (str, Recipe)) else getattr(found, "recipe", found)))
+        recipe = found if isinstance(found, (str, Recipe)) else getattr(found, "recipe", found)
+        chosen.append(as_recipe(recipe, _REFUSAL))
     return _refitted(task, chosen)
 
 

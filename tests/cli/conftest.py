@@ -57,6 +57,15 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A table with two numbers and their difference y; the name of its file is data.csv."""
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    path = tmp_path / "data.csv"
+    pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] - x[:, 1]).to_csv(path, index=False)
+    return path
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its content, locks left aside."""
     return {

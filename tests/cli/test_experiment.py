@@ -6,22 +6,12 @@ import importlib
 import json
 
 import numpy as np
-import pandas as pd
-import pytest
 
 from fallline.experiment.account import Scored, account
 
 # `fallline.experiment` is the function; its room is found by the import system alone.
 ROOM = importlib.import_module("fallline.experiment")
 SHORT = ("--preset", "simple", "training.epochs=3", "network.hidden=[4]", "--folds", "2", "--seeds", "1")
-
-
-@pytest.fixture
-def data(tmp_path):
-    x = np.random.default_rng(0).normal(size=(40, 2))
-    path = tmp_path / "data.csv"
-    pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] - x[:, 1]).to_csv(path, index=False)
-    return path
 
 
 def test_treatments_are_tried_and_the_account_is_kept(cli, data, tmp_path):

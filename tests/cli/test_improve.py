@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
-import pandas as pd
-import pytest
-
 from fallline.recipe import from_toml
 
 SHORT = ("--preset", "simple", "training.epochs=5", "network.hidden=[6]", "optimizer.learning_rate=1e-5")
 SMALL = ("--folds", "2", "--seeds", "2", "--trainings", "12", "--budget", "1 h")
-
-
-@pytest.fixture
-def data(tmp_path):
-    x = np.random.default_rng(0).normal(size=(60, 2))
-    path = tmp_path / "data.csv"
-    pd.DataFrame(x, columns=["a", "b"]).assign(y=x[:, 0] - x[:, 1]).to_csv(path, index=False)
-    return path
 
 
 def test_it_tells_a_story_and_leaves_recipe_run_and_ledger(cli, data, tmp_path):

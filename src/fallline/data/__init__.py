@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fallline.data.preparation import CategoryBlock, Preparation
     from fallline.data.problem import make_problem
     from fallline.data.read import read_table
-    from fallline.data.splits import fold_rows, split_rows
+    from fallline.data.splits import fold_rows, require_classes, split_rows
     from fallline.data.summary import summarise
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "make_problem",
     "read_table",
     "reconstruction_problem",
+    "require_classes",
     "restricted",
     "split_rows",
     "summarise",
@@ -40,6 +41,7 @@ _HOMES = {
     "make_problem": "problem",
     "read_table": "read",
     "reconstruction_problem": "derived",
+    "require_classes": "splits",
     "restricted": "derived",
     "split_rows": "splits",
     "summarise": "summary",

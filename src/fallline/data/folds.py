@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.data.problem import make_problem
 from fallline.data.splits import fold_rows
-from fallline.errors import DataError
+from fallline.errors import DataError, count_mistakes
 from fallline.types import Problem, SplitRecipe
 
 __all__ = ["folds"]
@@ -87,9 +87,7 @@ def folds(
 
 
 def _mistakes(folds: Any, repeats: Any, seed: Any, group: Any, time: Any, share: Any) -> Iterator[str]:
-    for name, value, low in (("folds", folds, 1), ("repeats", repeats, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-            yield f"{name} = {value!r} is not allowed: it takes a whole number of at least {low}."
+    yield from count_mistakes(folds=(folds, 1), repeats=(repeats, 1), seed=(seed, 0))
     if not isinstance(share, (int, float)) or not 0 < share < 1:
         yield f"share = {share!r} is not allowed: it takes a number between 0 and 1."
     if group is not None and time is not None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fallline.data.frames import require_column
 from fallline.data.values import as_dates, as_labels, as_numbers
-from fallline.errors import DataError
+from fallline.errors import DataError, InputError
 from fallline.types import Problem, SplitRecipe
 
-__all__ = ["fold_rows", "split_rows"]
+__all__ = ["fold_rows", "require_classes", "split_rows"]
 
 # Combinations of labels with fewer rows are stratified together: with the usual five to ten folds they could not be
 # spread anyway.
@@ -283,3 +284,35 @@ def _times(problem: Problem, split: SplitRecipe) -> np.ndarray | None:
             f"time."
         )
     return numbers
+
+
+def require_classes(about: Any, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuse folds of whose training rows a class is absent.
+
+    Args:
+        about: a `Problem`, of any kind; or the classes (n,) of the rows.
+        pairs: (training rows, held-out rows) of each fold.
+
+    Raises:
+        InputError: the first fold and class.
+
+    >>> require_classes(np.array(["a", "b", "b"]), [(np.array([1, 2]), np.array([0]))])
+    Traceback (most recent call last):
+        ...
+    fallline.errors.InputError: The training rows of fold 1 hold no row of the class 'a': ...
+    """
+    if isinstance(about, Problem):
+        if about.kind not in ("binary", "multiclass"):
+            return
+        labels, names = about.y.astype(np.int64), [str(name) for name in about.classes]
+    else:
+        known, labels = np.unique(about, return_inverse=True)
+        names = known.tolist()
+    for place, (rows, _) in enumerate(pairs):
+        present = np.bincount(labels[rows], minlength=len(names)) > 0
+        if not present.all():
+            raise InputError(
+                f"The training rows of fold {place + 1} hold no row of the class {names[int(np.argmin(present))]!r}: "
+                "what is trained there cannot know it. Use fewer or other folds, join rare classes, or leave their "
+                "rows out."
+            )

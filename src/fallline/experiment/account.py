@@ -4,14 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from fallline.data import folds as make_folds
+from fallline.errors import InputError, is_count
 from fallline.experiment.paired import compare
+from fallline.train.jobs import fold_pairs
 from fallline.treatments import discover
-from fallline.types import Comparison, Experiment
+from fallline.types import Comparison, Experiment, Problem
 
-__all__ = ["Scored", "account"]
+__all__ = ["Pair", "Plan", "Scored", "account"]
+
+Pair = tuple[np.ndarray, np.ndarray]  # (training rows, held-out rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is the same for all arms.
+
+    Args:
+        seeds: of the trainings.
+        folds: how many, or pairs of rows.
+        metric: by which the arms are compared; None: the usual one for the targets.
+        fork_at: epochs of the control behind which the arms part; None: they have nothing in common.
+        on_progress: as for `fallline.train`; returning True ends the experiment.
+    """
+
+    seeds: Sequence[int]
+    folds: Any
+    metric: str | None = None
+    fork_at: int | None = None
+    on_progress: Any = None
+
+    def pairs(self, about: Problem | np.ndarray) -> list[Pair]:
+        """Return the folds.
+
+        Args:
+            about: the table; or targets (n,): words for classes, by which folds are stratified, or numbers.
+
+        Raises:
+            InputError: there is one fold alone.
+        """
+        if is_count(self.folds):
+            found = make_folds(about, folds=int(self.folds))
+        else:
+            found = fold_pairs(self.folds, about.y if isinstance(about, Problem) else about)
+        if len(found) < 2:
+            raise InputError(f"folds has {len(found)} pair: an experiment takes at least 1 seed and 2 folds.")
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fallline.errors import InputError
-from fallline.experiment.account import account
+from fallline.errors import InputError, is_count
+from fallline.experiment.account import Plan, account
 from fallline.recipe import default
 from fallline.train.api import is_keras_model, make_recipe_problem
+from fallline.train.jobs import distinct_seeds
 from fallline.types import Design, Experiment, Recipe, Run
 
 __all__ = ["experiment"]
@@ -74,12 +74,11 @@ def experiment(
 
     Source: docs/experiments.md says how it decides, and how often it is wrong.
     """
-    chosen = _seeds(seeds)
-    if _is_count(folds) and folds < 2:
+    if (is_count(seeds) and seeds < 1) or (is_count(folds) and folds < 2):
         raise InputError(f"seeds = {seeds}, folds = {folds}: an experiment takes at least 1 seed and 2 folds.")
-    if fork_at is not None and (not _is_count(fork_at) or fork_at < 1):
+    if fork_at is not None and not is_count(fork_at, least=1):
         raise InputError(f"fork_at = {fork_at!r} is not allowed: it takes a number of epochs, at least 1.")
-    plan = {"seeds": chosen, "folds": folds, "metric": metric, "fork_at": fork_at, "on_progress": on_progress}
+    plan = Plan(distinct_seeds(seeds), folds, metric, fork_at, on_progress)
     training = {
         "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "early_stopping": early_stopping,
         "class_weight": class_weight,
@@ -94,7 +93,7 @@ def experiment(
         from fallline.experiment.recipe_arms import score_recipes
 
         problem = make_recipe_problem(x, y, target, kind, None)
-        return account(score_recipes(recipe, treated, problem, **plan), chosen)
+        return account(score_recipes(recipe, treated, problem, plan), plan.seeds)
     if not (isinstance(control, (Design, Run)) or is_keras_model(control)):
         raise InputError(
             f"experiment was given a {type(control).__name__} as control; it takes a Recipe, the name of a preset, a "
@@ -104,7 +103,7 @@ def experiment(
         raise InputError("A Keras model is trained on x and y: fl.experiment(model, treatments, x, y).")
     from fallline.experiment.keras_arms import score_models
 
-    return account(score_models(control, treated, x, y, training=given, **plan), chosen)
+    return account(score_models(control, treated, x, y, plan, training=given), plan.seeds)
 
 
 def _recipe_of(control: Any) -> Recipe | None:
@@ -116,19 +115,3 @@ def _recipe_of(control: Any) -> Recipe | None:
     if isinstance(control, Run):
         return control.recipe if control.preparation is not None else None
     return control if isinstance(control, Recipe) else None
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _seeds(seeds: Any) -> list[int]:
-    """Return the seeds: those given, or so many as given."""
-    found = list(range(int(seeds))) if _is_count(seeds) else list(seeds) if isinstance(seeds, Iterable) else []
-    wrong = [s for s in found if not _is_count(s) or not 0 <= int(s) < 2**32]
-    if wrong or not found or len(set(found)) != len(found):
-        raise InputError(
-            f"seeds = {seeds!r} is not allowed: an experiment takes at least 1 seed and 2 folds; seeds are different "
-            "whole numbers from 0, e.g. [0, 1, 2], or how many."
-        )
-    return [int(s) for s in found]

@@ -6,24 +6,23 @@ be judged by the very rows that it stopped by; here it validates on a part of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from numbers import Integral
 from typing import Any
 
 import keras
 import numpy as np
 
 from fallline.data import folds as make_folds
+from fallline.data import require_classes
 from fallline.errors import InputError
-from fallline.experiment.account import Scored
+from fallline.experiment.account import Pair, Plan, Scored
 from fallline.experiment.keras_figure import Data, figure_of
 from fallline.experiment.outputs import labels_of
 from fallline.train.api import is_keras_model
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.train.forking import Fork, refuse, shape_obstacle
-from fallline.train.jobs import fold_pairs
 from fallline.train.keras_many import anatomy_of, begin_many_keras, train_many_keras
 from fallline.train.keras_settings import build, compiled
 from fallline.treatments import design_of, facts_of, treat
@@ -91,19 +90,7 @@ class _Subject:
         return [cache(partial(look, rows)) for rows, _ in self.data.pairs]
 
 
-def score_models(
-    control: Any,
-    treated: Any,
-    x: Any,
-    y: Any,
-    *,
-    training: Mapping[str, Any],
-    seeds: Sequence[int],
-    folds: Any,
-    metric: str | None,
-    fork_at: int | None,
-    on_progress: Any,
-) -> Scored:
+def score_models(control: Any, treated: Any, x: Any, y: Any, plan: Plan, *, training: Mapping[str, Any]) -> Scored:
     """Train a control and treated models, each as one population, and score them.
 
     Args:
@@ -111,50 +98,47 @@ def score_models(
         treated: names of treatments; or a mapping arm -> model or `Design`.
         x: (n, ...) inputs.
         y: (n, ...) targets.
+        plan: seeds, folds, metric.
         training: keywords of the training.
-        seeds: of the trainings.
-        folds: how many, or pairs of rows.
-        metric: as in `fallline.experiment`.
-        fork_at: likewise.
-        on_progress: likewise.
 
     Raises:
-        InputError: see there.
+        InputError: see `fallline.experiment`.
         KeyboardInterrupt: stopped.
     """
-    subject = _subject(control, x, y, training, folds)
+    subject = _subject(control, x, y, training, plan)
     data, facts = subject.data, subject.facts()
     # arm -> its form on each fold
     arms = {name: _shared([make(known) for known in facts]) for name, make in _makers(subject, treated).items()}
-    if fork_at is not None:
-        _require_forks(arms, fork_at)
-    judged = figure_of(data, {name: forms[0].model for name, forms in arms.items()}, metric)
+    if plan.fork_at is not None:
+        _require_forks(arms, plan.fork_at)
+    judged = figure_of(data, {name: forms[0].model for name, forms in arms.items()}, plan.metric)
     split = {name: any(arm.validates for arm in forms) for name, forms in arms.items()}
-    if fork_at is not None:  # rows that the control trained on cannot validate what goes on from it
+    if plan.fork_at is not None:  # rows that the control trained on cannot validate what goes on from it
         split = dict.fromkeys(arms, any(split.values()))
     fork, table = None, {}
     for name, forms in arms.items():
         parts = [_parts(data, pair, split[name]) for pair in data.pairs]
-        if fork_at is not None and fork is None:
+        if plan.fork_at is not None and fork is None:
             fork = begin_many_keras(
-                forms[0].model, data.x, data.y, at=fork_at, seeds=seeds, folds=parts, on_progress=on_progress,
-                **_keywords(forms[0]),
+                forms[0].model, data.x, data.y, at=plan.fork_at, seeds=plan.seeds, folds=parts,
+                on_progress=plan.on_progress, **_keywords(forms[0]),
             )  # fmt: skip
-        runs = _trained(data, forms, parts, seeds, fork, judged.own, on_progress)
-        rows = [[judged.value(runs[s, f], data, f, forms[f].scale) for f in range(len(data.pairs))] for s in seeds]
+        runs = _trained(data, forms, parts, plan, fork, judged.own)
+        rows = [[judged.value(runs[s, f], data, f, forms[f].scale) for f in range(len(data.pairs))]
+                for s in plan.seeds]  # fmt: skip
         table[name] = np.array(rows)
     share = float(np.mean([len(held) / len(rows) for rows, held in data.pairs]))
     stopping = [name for name, needed in split.items() if needed]
     notes = (f"{_VALIDATION:.0%} of each fold's training rows validate for {', '.join(stopping)}.",) if stopping else ()
     return Scored(
-        judged.filled(table), judged.name, judged.higher_is_better, share, rows_of(data.x, "x"), fork_at, notes
+        judged.filled(table), judged.name, judged.higher_is_better, share, rows_of(data.x, "x"), plan.fork_at, notes
     )
 
 
 # ------------------------------------------------------------------------------------------------------ the arms
 
 
-def _subject(control: Any, x: Any, y: Any, training: Mapping[str, Any], folds: Any) -> _Subject:
+def _subject(control: Any, x: Any, y: Any, training: Mapping[str, Any], plan: Plan) -> _Subject:
     x, y = as_arrays(x, "x"), as_arrays(y, "y")
     rows_of((x, y), "x and y")
     if isinstance(control, Run):
@@ -175,7 +159,7 @@ def _subject(control: Any, x: Any, y: Any, training: Mapping[str, Any], folds: A
         build(control, x)
         model = control = compiled(control, x, y, None)
     kind = facts_of(model, x, y).get("kind") if isinstance(y, np.ndarray) and isinstance(x, np.ndarray) else None
-    return _Subject(control, model, training, Data(x, y, kind, _pairs(kind, y, folds)))
+    return _Subject(control, model, training, Data(x, y, kind, _pairs(kind, y, plan)))
 
 
 def _strata(kind: str | None, y: Tree) -> np.ndarray:
@@ -184,18 +168,10 @@ def _strata(kind: str | None, y: Tree) -> np.ndarray:
     return np.arange(rows_of(y, "y"), dtype=float) if labels is None else labels.astype(str)
 
 
-def _pairs(kind: str | None, y: Tree, folds: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    strata, labels = _strata(kind, y), labels_of(kind or "", y)
-    pairs = make_folds(strata, folds=int(folds)) if isinstance(folds, Integral) else fold_pairs(folds, strata)
-    if len(pairs) < 2:
-        raise InputError(f"folds has {len(pairs)} pair: an experiment takes at least 1 seed and 2 folds.")
-    for place, (rows, _) in enumerate(pairs):
-        absent = [] if labels is None else np.setdiff1d(labels, labels[rows]).tolist()
-        if absent:
-            raise InputError(
-                f"The training rows of fold {place + 1} hold no row of class {absent[0]}: what is trained there cannot "
-                "know it. Leave the rows of rare classes out, or join them."
-            )
+def _pairs(kind: str | None, y: Tree, plan: Plan) -> list[Pair]:
+    pairs, labels = plan.pairs(_strata(kind, y)), labels_of(kind or "", y)
+    if labels is not None:
+        require_classes(labels, pairs)
     return pairs
 
 
@@ -265,7 +241,7 @@ def _require_forks(arms: Mapping[str, list[_Arm]], at: int) -> None:
 # ------------------------------------------------------------------------------------------------- the trainings
 
 
-def _parts(data: Data, pair: tuple[np.ndarray, np.ndarray], validated: bool) -> tuple[np.ndarray, ...]:
+def _parts(data: Data, pair: Pair, validated: bool) -> tuple[np.ndarray, ...]:
     """Return (training rows, validation rows, held-out rows) of a fold."""
     rows, held = pair
     if not validated:
@@ -278,22 +254,22 @@ def _trained(
     data: Data,
     forms: list[_Arm],
     parts: list[tuple[np.ndarray, ...]],
-    seeds: Sequence[int],
+    plan: Plan,
     fork: Fork | None,
     scored: bool,
-    on_progress: Any,
 ) -> dict[tuple[int, int], Run]:
     """Return (seed, fold) -> run of one arm; the folds on which it is the same are one population."""
     found: dict[tuple[int, int], Run] = {}
     for form in {id(one): one for one in forms}.values():
         own = [place for place, one in enumerate(forms) if one is form]
-        names = {(seed, None if len(own) == 1 else i): (seed, place) for seed in seeds for i, place in enumerate(own)}
+        alone = len(own) == 1
+        names = {(s, None if alone else i): (s, place) for s in plan.seeds for i, place in enumerate(own)}
         moved = None if fork is None else Fork(fork.at, {new: fork.found[old] for new, old in names.items()})
         centre, scale = form.scale
         y = data.y if form.scale == (0.0, 1.0) else (data.y - centre) / scale
         runs = train_many_keras(
-            form.model, data.x, y, seeds=seeds, folds=[parts[i] for i in own], scored=scored, on_progress=on_progress,
-            fork=moved, **_keywords(form),
+            form.model, data.x, y, seeds=plan.seeds, folds=[parts[i] for i in own], scored=scored,
+            on_progress=plan.on_progress, fork=moved, **_keywords(form),
         )  # fmt: skip
         if any(run.outcome == "interrupted" for run in runs):
             raise KeyboardInterrupt

@@ -2,70 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from numbers import Integral
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fallline.data import folds as make_folds
+from fallline.data import require_classes
 from fallline.errors import InputError
-from fallline.experiment.account import Scored
+from fallline.experiment.account import Pair, Plan, Scored
 from fallline.score import score
-from fallline.train.jobs import fold_pairs
 from fallline.treatments import treat
 from fallline.types import Problem, Recipe, Run, Score
 
 __all__ = ["score_recipes"]
 
-Pair = tuple[np.ndarray, np.ndarray]
 
-
-def score_recipes(
-    control: Recipe,
-    treated: Any,
-    problem: Problem,
-    *,
-    seeds: Sequence[int],
-    folds: Any,
-    metric: str | None,
-    fork_at: int | None,
-    on_progress: Any,
-) -> Scored:
+def score_recipes(control: Recipe, treated: Any, problem: Problem, plan: Plan) -> Scored:
     """Train a control and treated recipes as one population and score them.
 
     Args:
         control: the untreated recipe.
         treated: names of treatments; or a mapping arm -> `Recipe`.
         problem: the table.
-        seeds: of the trainings.
-        folds: how many, or pairs of rows.
-        metric: as in `fallline.experiment`.
-        fork_at: likewise.
-        on_progress: likewise.
+        plan: seeds, folds, metric.
 
     Raises:
-        InputError: see there.
+        InputError: see `fallline.experiment`.
         KeyboardInterrupt: stopped.
     """
     from fallline.train.many import train_many_problems
 
     arms = _arms(control, treated, problem)
-    pairs = make_folds(problem, folds=int(folds)) if isinstance(folds, Integral) else fold_pairs(folds, problem.y)
-    if len(pairs) < 2:
-        raise InputError(f"folds has {len(pairs)} pair: an experiment takes at least 1 seed and 2 folds.")
-    _require_classes(problem, pairs)
-    name, higher = _metric(problem, pairs[0], metric)
+    pairs = plan.pairs(problem)
+    require_classes(problem, pairs)
+    name, higher = _metric(problem, pairs[0], plan.metric)
     runs = train_many_problems(
-        problem, list(arms.values()), seeds=seeds, folds=pairs, on_progress=on_progress, fork_at=fork_at,
-        names=list(arms),
+        problem, list(arms.values()), seeds=plan.seeds, folds=pairs, on_progress=plan.on_progress,
+        fork_at=plan.fork_at, names=list(arms),
     )  # fmt: skip
     if any(run.outcome == "interrupted" for run in runs):
         raise KeyboardInterrupt
     values = np.array([_value(run, name, problem, pairs[int(run.facts["fold"])]) for run in runs])
-    table = dict(zip(arms, values.reshape(len(arms), len(seeds), len(pairs)), strict=True))
+    table = dict(zip(arms, values.reshape(len(arms), len(plan.seeds), len(pairs)), strict=True))
     share = float(np.mean([len(held) / len(rows) for rows, held in pairs]))
-    return Scored(table, name, higher, share, problem.n_rows, fork_at)
+    return Scored(table, name, higher, share, problem.n_rows, plan.fork_at)
 
 
 def _arms(base: Recipe, treated: Any, problem: Problem) -> dict[str, Recipe]:
@@ -84,19 +64,6 @@ def _arms(base: Recipe, treated: Any, problem: Problem) -> dict[str, Recipe]:
     if len(arms) < 2:
         raise InputError("There is nothing to compare: name at least one treatment, or give a mapping arm -> recipe.")
     return arms
-
-
-def _require_classes(problem: Problem, pairs: Sequence[Pair]) -> None:
-    if problem.kind not in ("binary", "multiclass"):
-        return
-    for place, (rows, _) in enumerate(pairs):
-        absent = np.bincount(problem.y[rows].astype(np.int64), minlength=len(problem.classes)) == 0
-        if absent.any():
-            raise InputError(
-                f"The training rows of fold {place + 1} hold no row of the class "
-                f"{str(problem.classes[int(np.argmax(absent))])!r}: what is trained there cannot know it. Join rare "
-                "classes, or leave their rows out."
-            )
 
 
 def _constant(problem: Problem, pair: Pair) -> tuple[Score, ...]:

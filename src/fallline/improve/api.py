@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from fallline import recipe as recipes
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
 from fallline.improve import story
 from fallline.improve.bench import Bench, OnProgress
 from fallline.improve.budget import Budget, OverBudgetError, parse_seconds
 from fallline.improve.candidates import Candidate, candidates
 from fallline.improve.ledger import Ledger
-from fallline.search import checked_seeds, is_count
+from fallline.search import checked_seeds
 from fallline.types import (
     Diagnosis,
     Experiment,

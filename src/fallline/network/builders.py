@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from fallline.errors import InputError, nearest
+from fallline.errors import InputError, is_count, nearest
 from fallline.network.activations import apply_activation
 from fallline.network.initialise import INITIALIZERS, initial_kernel
 from fallline.network.lenet5 import FILTERS, KERNEL, require_image
@@ -39,7 +39,7 @@ def _checked(
     """
     wrong = []
     for name, values in sizes.items():
-        if any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < 1 for v in values):
+        if not all(is_count(value, least=1) for value in values):
             wrong.append(f"{name} = {list(values)} must be whole numbers of at least 1.")
     try:
         if activation != "lecun_tanh":

@@ -3,7 +3,7 @@
 from fallline.search.api import STRATEGIES, candidates, check_strategy, search
 from fallline.search.journal import JsonLines, read_json_lines
 from fallline.search.measure import METRICS, Folds, Measured, is_higher_better, measure, metric_of
-from fallline.search.partition import checked_seeds, is_count, partition, with_split
+from fallline.search.partition import checked_seeds, partition, with_split
 from fallline.search.space import DEFAULT_SPACE, choice, integer, log, make_space, uniform
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "checked_seeds",
     "choice",
     "integer",
-    "is_count",
     "is_higher_better",
     "log",
     "make_space",

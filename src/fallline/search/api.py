@@ -13,14 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from fallline import recipe as recipes
-from fallline.errors import InputError, nearest
+from fallline.errors import InputError, count_mistakes, is_count, nearest
 from fallline.recipe.schema import entries
 from fallline.search import coordinate, grid, halving, random, tpe, zoom
 from fallline.search.border import beyond, border_findings, luck_findings
 from fallline.search.cluster import RayWorkers
 from fallline.search.journal import Journal, key_of
 from fallline.search.measure import Folds, Measured, is_higher_better, measure, metric_of
-from fallline.search.partition import checked_seeds, is_count, partition, with_split
+from fallline.search.partition import checked_seeds, partition, with_split
 from fallline.search.space import Space, apply, levels, make_space
 from fallline.search.strategy import Plan, Proposal, Rounds
 from fallline.types import Choice, Finding, Problem, Range, Recipe, Search, Trial
@@ -39,6 +39,9 @@ STRATEGIES: dict[str, Callable[[Plan], Rounds]] = {
 # Trainings of one call: what an interruption can lose, and how often the time is looked at.
 _TOGETHER = 96
 _WIDENED_VALUES = 3  # beyond an edge, at each widening
+_REFUSAL = (
+    "fl.search was given {}; it takes the Recipe that is to be varied, or the name of a preset ('default', 'simple')."
+)
 
 
 class _OverBudgetError(Exception):
@@ -114,7 +117,7 @@ def search(
     """
     from fallline.train.api import make_recipe_problem
 
-    recipe = _recipe(what)
+    recipe = recipes.as_recipe(what, _REFUSAL)
     if y is None and isinstance(x, tuple) and len(x) == 2:
         x, y = x
     _numbers(strategy, trials, budget, seed, widen, engine)
@@ -279,17 +282,6 @@ class _Work:
 # -------------------------------------------------------------------------------------------------------- checks
 
 
-def _recipe(what: Any) -> Recipe:
-    if isinstance(what, str):
-        return recipes.default(what)
-    if not isinstance(what, Recipe):
-        raise InputError(
-            f"fl.search was given {type(what).__name__}; it takes the Recipe that is to be varied, or the name of a "
-            "preset ('default', 'simple')."
-        )
-    return recipes.check(what)
-
-
 def check_strategy(strategy: str, trials: Any) -> None:
     """Refuse a strategy that does not exist and a number that is none.
 
@@ -307,16 +299,12 @@ def _strategy_mistakes(strategy: str, trials: Any) -> Iterator[str]:
             f"strategy = {strategy!r} is not allowed: it takes one of {', '.join(STRATEGIES)}."
             f"{nearest(str(strategy), STRATEGIES)}"
         )
-    if not is_count(trials) or trials < 1:
-        yield f"trials = {trials!r} is not allowed: it takes a whole number of at least 1."
+    yield from count_mistakes(trials=(trials, 1))
 
 
 def _numbers(strategy: str, trials: Any, budget: Any, seed: Any, widen: Any, engine: str) -> None:
     """Say everything that is wrong with the plain arguments at once."""
-    mistakes = list(_strategy_mistakes(strategy, trials))
-    for name, value, low in (("seed", seed, 0), ("widen", widen, 0)):
-        if not is_count(value) or value < low:
-            mistakes.append(f"{name} = {value!r} is not allowed: it takes a whole number of at least {low}.")
+    mistakes = [*_strategy_mistakes(strategy, trials), *count_mistakes(seed=(seed, 0), widen=(widen, 0))]
     if budget is not None and not (isinstance(budget, (int, float)) and budget > 0):
         mistakes.append(f"budget = {budget!r} is too small for one training: it takes seconds above 0.")
     if engine not in ("local", "ray"):

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fallline.data import folds as make_folds
-from fallline.errors import InputError
+from fallline.data import require_classes
+from fallline.errors import InputError, is_count
 from fallline.search.measure import Folds
-from fallline.train.jobs import fold_pairs
+from fallline.train.jobs import distinct_seeds, fold_pairs
 from fallline.types import Problem, Recipe
 
-__all__ = ["checked_seeds", "is_count", "partition", "with_split"]
-
-
-def is_count(value: Any) -> bool:
-    """Return whether it is a whole number (and no truth value)."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+__all__ = ["checked_seeds", "partition", "with_split"]
 
 
 def partition(
@@ -72,7 +67,9 @@ def partition(
                 "Put it into them, or give folds as a number."
             )
         pairs = fold_pairs(folds, problem.y)
-    _absent_classes(problem, pairs, metric)
+    require_classes(problem, pairs)
+    if metric == "auc" and problem.kind in ("binary", "multiclass"):
+        _require_both_classes(problem, pairs)
     return pairs
 
 
@@ -91,19 +88,10 @@ def _rare_classes(problem: Problem, folds: int, rows: Any) -> None:
         )
 
 
-def _absent_classes(problem: Problem, pairs: Folds, metric: str) -> None:
-    """Refuse folds whose training rows lack a class, or whose held-out rows have a single one under the AUC."""
-    if problem.kind not in ("binary", "multiclass"):
-        return
-    for place, (train, held) in enumerate(pairs):
-        present = np.bincount(problem.y[train].astype(np.int64), minlength=len(problem.classes)) > 0
-        if not present.all():
-            name = str(problem.classes[int(np.argmin(present))])
-            raise InputError(
-                f"The training rows of fold {place + 1} hold no row of the class {name!r}: what is trained there "
-                "cannot know it. Use fewer folds, another group or time column, or leave the class out."
-            )
-        if metric == "auc" and len(np.unique(problem.y[held])) < 2:
+def _require_both_classes(problem: Problem, pairs: Folds) -> None:
+    """Refuse folds whose held-out rows are all of one class, under the AUC."""
+    for place, (_, held) in enumerate(pairs):
+        if len(np.unique(problem.y[held])) < 2:
             name = str(problem.classes[int(problem.y[held][0])])
             raise InputError(
                 f"The held-out rows of fold {place + 1} all have the class {name!r}: the AUC "
@@ -127,18 +115,9 @@ def with_split(recipe: Recipe, group: Any, time: str | None) -> Recipe:
 
 
 def checked_seeds(seeds: Any) -> list[int] | None:
-    """Return the seeds of the trainings: those given, so many as given, or None: each recipe's own.
+    """Return the seeds of the trainings as `distinct_seeds` does, or None: each recipe's own.
 
     Raises:
-        InputError: something that is no seed, the same seed twice, none at all.
+        InputError: see there.
     """
-    if seeds is None:
-        return None
-    found = list(range(int(seeds))) if is_count(seeds) else list(seeds) if isinstance(seeds, Iterable) else []
-    wrong = [s for s in found if not is_count(s) or not 0 <= int(s) < 2**32]
-    if wrong or not found or len(set(found)) != len(found):
-        raise InputError(
-            f"seeds = {seeds!r} is not allowed: it takes different whole numbers from 0 to {2**32 - 1}, e.g. [0, 1, "
-            "2], or how many seeds."
-        )
-    return [int(s) for s in found]
+    return None if seeds is None else distinct_seeds(seeds)

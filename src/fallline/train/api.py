@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import Any, Literal
 
 from fallline import recipe as recipes
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
 from fallline.train.jobs import fold_pairs, varied
 from fallline.train.progress import progress_printer
 from fallline.types import Problem, Recipe, Run
@@ -312,7 +311,7 @@ def train_many(
 
 def _seeds(seeds: Any) -> list[int]:
     found = list(seeds) if isinstance(seeds, Iterable) else [seeds]
-    wrong = [s for s in found if isinstance(s, bool) or not isinstance(s, Integral) or not 0 <= int(s) < 2**32]
+    wrong = [s for s in found if not is_count(s, least=0) or int(s) >= 2**32]
     if wrong or not found:
         raise InputError(
             f"seeds = {seeds!r} is not allowed: it takes whole numbers from 0 to {2**32 - 1}, e.g. seeds=range(10)."

@@ -13,7 +13,7 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.engine import Task, configure
 from fallline.engine.sweep import sweep
-from fallline.errors import InputError
+from fallline.errors import InputError, count_mistakes
 from fallline.train.api import is_keras_model, make_recipe_problem
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, Problem, RateSweep, Recipe
@@ -193,11 +193,11 @@ def valley(rates: np.ndarray, losses: np.ndarray) -> float:
 
 
 def _require_numbers(seeds: Any, low: Any, high: Any, steps: Any, rows: Any) -> None:
-    for name, value, least in (("seeds", seeds, 1), ("steps", steps, 20), ("rows", rows, 2)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(f"{name} = {value!r} is not allowed: it takes a whole number of at least {least}.")
+    mistakes = list(count_mistakes(seeds=(seeds, 1), steps=(steps, 20), rows=(rows, 2)))
     if not 0.0 < low < high:
-        raise InputError(f"low = {low!r} and high = {high!r} are not allowed: it takes 0 < low < high.")
+        mistakes.append(f"low = {low!r} and high = {high!r} are not allowed: it takes 0 < low < high.")
+    if mistakes:
+        raise InputError(" ".join(mistakes))
 
 
 def _require_rate(name: str) -> None:

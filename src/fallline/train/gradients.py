@@ -13,7 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from fallline.engine import configure
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.train.in_double import double_copy, doubles
 from fallline.train.keras_settings import build, guess_loss, row_weights
@@ -128,8 +128,7 @@ def _double(array: Any) -> Any:
 
 
 def _require_numbers(entries: Any, tolerance: Any) -> None:
-    whole = isinstance(entries, (int, np.integer)) and not isinstance(entries, bool)
-    if entries is not None and not (whole and entries >= 1):
+    if entries is not None and not is_count(entries, least=1):
         raise InputError(
             f"entries = {entries!r} is not allowed: it takes a whole number of at least 1, or None for all."
         )

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fallline import recipe as recipes
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
 from fallline.types import Recipe
 
-__all__ = ["Fold", "fold_pairs", "varied"]
+__all__ = ["Fold", "distinct_seeds", "fold_pairs", "varied"]
 
 Fold = tuple[np.ndarray, np.ndarray]  # (training rows, held-out rows)
 
@@ -58,6 +58,28 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
+def distinct_seeds(seeds: Any) -> list[int]:
+    """Return the seeds of the trainings: those given, or so many as given.
+
+    Args:
+        seeds: different whole numbers, or how many.
+
+    Raises:
+        InputError: something that is no seed, the same seed twice, none at all.
+
+    >>> distinct_seeds(3), distinct_seeds([7, 5])
+    ([0, 1, 2], [7, 5])
+    """
+    found = list(range(int(seeds))) if is_count(seeds) else list(seeds) if isinstance(seeds, Iterable) else []
+    wrong = [seed for seed in found if not is_count(seed, least=0) or int(seed) >= 2**32]
+    if wrong or not found or len(set(found)) != len(found):
+        raise InputError(
+            f"seeds = {seeds!r} is not allowed: it takes different whole numbers from 0 to {2**32 - 1}, e.g. [0, 1, "
+            "2], or how many seeds."
+        )
+    return [int(seed) for seed in found]
+
+
 def fold_pairs(folds: Any, y: Any, *, validated: bool = False) -> list[Any]:
     """Return pairs of row numbers.
 
@@ -75,7 +97,7 @@ def fold_pairs(folds: Any, y: Any, *, validated: bool = False) -> list[Any]:
     """
     y = np.asarray(y)
     n = len(y)
-    if isinstance(folds, (int, np.integer)) and not isinstance(folds, bool):
+    if is_count(folds):
         folds = _splitter(int(folds), y)
     wrong = isinstance(folds, (str, Mapping, bool))
     if hasattr(folds, "split") and not wrong:

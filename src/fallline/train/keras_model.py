@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline import recipe as recipes
 from fallline.engine import configure
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
 from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.evaluations import evaluations
 from fallline.train.find_rate import with_rate_for_keras
@@ -67,7 +67,7 @@ def train_keras(
     require_jax()
     depth, every = depth_of(watch)
     require_supported(model)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+    if not is_count(seed, least=0) or seed >= 2**32:
         raise InputError(f"seed = {seed!r} is not allowed: it takes a whole number from 0 to {2**32 - 1}.")
     configure()
     began = time.perf_counter()

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from fallline.engine import Population, Stepwise, Stopping
-from fallline.errors import InputError
+from fallline.errors import InputError, is_count
 from fallline.optimize import fan_in_factors, make_optimizer, schedule_numbers
 from fallline.recipe.checks import USUAL_DAMPING
 from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
@@ -183,7 +183,7 @@ def _stopping(early_stopping: Any, validated: bool) -> Stopping:
 def _positive(name: str, value: Any, default: int) -> int:
     if value is None or value == "auto":
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if not is_count(value, least=1):
         raise InputError(f"{name} = {value!r} is not allowed: it takes a whole number of at least 1.")
     return int(value)
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from fallline.engine import configure
-from fallline.errors import InputError, nearest
+from fallline.errors import InputError, count_mistakes, nearest
 from fallline.train.api import is_keras_model
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.train.gradients import whole_loss
@@ -219,8 +219,6 @@ def _require(
         directions == "random" and span == 0
     ):  # fmt: skip
         wrong.append(f"span = {span!r} is not allowed: it takes a number above 0.")
-    for name, value, least in (("points", points, 3), ("rows", rows, 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            wrong.append(f"{name} = {value!r} is not allowed: it takes a whole number of at least {least}.")
+    wrong += count_mistakes(points=(points, 3), rows=(rows, 1))
     if wrong:
         raise InputError(" ".join(wrong))
