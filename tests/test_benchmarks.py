@@ -18,7 +18,8 @@ from benchmarks.__main__ import main
 from benchmarks.harness import FAILED, OK, SKIPPED, Measurement, Peer, Row, Work, find_works, load_work, run_work
 from benchmarks.results_file import describe_machine, result, table, verdicts, write_result
 from benchmarks.skill import __main__ as skill
-from benchmarks.skill.protocol import Table, folds, read_peers, score
+from benchmarks.skill import tune
+from benchmarks.skill.protocol import Table, calibration, folds, read_peers, score
 from benchmarks.skill.ranking import mean_ranks, standings
 from benchmarks.works._networks import Task
 from fallline.types import FULL_BATCH, GRADIENT_FREE, OPTIMIZER_NUMBERS
@@ -176,6 +177,35 @@ def test_large_tables_are_split_once_and_small_ones_five_times(tmp_path):
     ((fold, train, test),) = folds(Table("large", tmp_path, "y", "multiclass", len(y)), y)
     assert (fold, len(train), len(test)) == (0, 16_000, 4_001)
     assert np.ptp(np.bincount(y[test])) <= 1
+
+
+def test_every_other_table_of_a_task_may_be_tuned_on(tmp_path):
+    of = {"d": "binary", "a": "binary", "c": "regression", "b": "binary", "e": "multiclass"}
+    tables = [Table(name, tmp_path, "y", task, 10) for name, task in of.items()]
+    assert [table.name for table in calibration(tables)] == ["d", "a", "c", "e"]
+
+
+def test_tuning_reads_the_first_training_rows_alone(tmp_path):
+    y = np.arange(100) % 2
+    table = Table("small", tmp_path, "y", "binary", 100)
+    _, rows, test = next(folds(table, y))
+    pairs = list(tune.inner_folds(table, y))
+    assert len(pairs) == 5
+    for _, train, held in pairs:
+        assert set(train) | set(held) == set(rows)
+        assert not {*train, *held} & set(test)
+
+
+def test_an_arm_is_compared_table_by_table():
+    def fit(arm, name, fold, loss, accuracy):
+        return {"arm": arm, "dataset": name, "fold": fold, "log_loss": loss, "accuracy": accuracy, "fit_s": 2.0}
+
+    rows = [fit("default", "t", 0, 0.5, 0.8), fit("default", "t", 1, 0.3, 0.9), fit("default", "u", 0, 1.0, 0.5)]
+    rows += [fit("new", "t", 0, 0.4, 0.81), fit("new", "t", 1, 0.32, 0.91), fit("new", "u", 0, 0.8, 0.51)]
+    (line,) = tune.report(rows, {"t": "log_loss", "u": "log_loss"}).splitlines()
+    assert "+15.00 %" in line  # the mean of 1 - 0.72/0.8 and 1 - 0.8
+    assert "accuracy +1.00" in line
+    assert "t +10.0  u +20.0" in line
 
 
 @pytest.fixture

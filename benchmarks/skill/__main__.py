@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks.results_file import describe_machine, describe_versions
 from benchmarks.skill.contenders import CONTENDERS
-from benchmarks.skill.protocol import CHECKOUT, Table, find_data, folds, read_peers, read_suite, score
-from benchmarks.skill.ranking import BESIDE, OTHERS, PEERS, Standing, mean_ranks, standings
+from benchmarks.skill.protocol import CHECKOUT, Table, calibration, find_data, folds, read_peers, read_suite, score
+from benchmarks.skill.ranking import PEERS, Standing, mean_ranks, standings
 
 __all__ = ["main"]
 
@@ -157,24 +157,27 @@ def summarise(
     seconds: dict[str, float] = {}
     for row in good:
         seconds[row["dataset"]] = seconds.get(row["dataset"], 0.0) + row["fit_s"]
-    groups = {"bar": PEERS, "with catboost": PEERS + BESIDE, "all": PEERS + BESIDE + OTHERS}
+    names = [name for name in (*PEERS, "dummy") if name != who]
+    chosen = {table.name for table in calibration(tables)}
+    groups = {
+        "bar": tables,
+        "calibration": [table for table in tables if table.name in chosen],
+        "held out": [table for table in tables if table.name not in chosen],
+    }
     text: list[str] = []
     plain: dict[str, dict[str, Any]] = {}
-    widest = standings(tables, everything, who, groups["all"])
+    widest = standings(tables, everything, who, names)
     if widest:
         text.append(_table_text(widest, who, seconds))
-    for group, names in groups.items():
-        found = standings(tables, everything, who, [name for name in names if name != who])
-        plain[group] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
-        if found:
-            text.append(f"mean rank, {group} (log-loss / RMSE): " + _ranks_text(plain[group]))
-    for metric in ("accuracy", "auc", "r2"):
-        found = standings(tables, everything, who, groups["with catboost"], metric)
-        plain[metric] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
-        if found:
-            text.append(f"mean rank, {metric}: " + _ranks_text(plain[metric]))
+    for group, those in groups.items():
+        for metric in ("", "accuracy", "auc", "r2") if group == "bar" else ("", "accuracy"):
+            found = standings(those, everything, who, [name for name in PEERS if name != who], metric)
+            title = ", ".join(filter(None, [group if group != "bar" or not metric else "", metric]))
+            plain[title] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
+            if found:
+                text.append(f"mean rank, {title}{'' if metric else ' (log-loss / RMSE)'}: " + _ranks_text(plain[title]))
     plain["ahead_of"] = {}
-    for peer in groups["all"]:
+    for peer in names:
         pairs = [standing.ranks for standing in standings(tables, everything, who, (peer,)) if peer in standing.ranks]
         if pairs and peer != who:
             plain["ahead_of"][peer] = {"tables": sum(ranks[who] < ranks[peer] for ranks in pairs), "of": len(pairs)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["METRICS", "Figures", "Table", "find_data", "folds", "read_peers", "read_suite", "score"]
+__all__ = ["METRICS", "Figures", "Table", "calibration", "find_data", "folds", "read_peers", "read_suite", "score"]
 
 FOLDS = 5
 ONE_SPLIT_ABOVE = 20_000
@@ -73,6 +73,15 @@ def read_suite(folder: Path) -> list[Table]:
     entries = json.loads((folder / "suite.json").read_text())
     tables = [Table(e["name"], folder / e["file"], e["target"], e["task"], int(e["n"])) for e in entries]
     return sorted(tables, key=lambda table: table.rows)
+
+
+def calibration(tables: Sequence[Table]) -> list[Table]:
+    """The tables that recipes may be tuned on: within each task every other one by name, beginning with the first."""
+    tasks: dict[str, list[str]] = {}
+    for name, task in sorted((table.name, table.task) for table in tables):
+        tasks.setdefault(task, []).append(name)
+    chosen = {name for names in tasks.values() for name in names[::2]}
+    return [table for table in tables if table.name in chosen]
 
 
 def folds(table: Table, y: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -10,12 +10,10 @@ import numpy as np
 
 from benchmarks.skill.protocol import METRICS, Table
 
-__all__ = ["BESIDE", "OTHERS", "PEERS", "Standing", "mean_ranks", "standings"]
+__all__ = ["PEERS", "Standing", "mean_ranks", "standings"]
 
-# The ones to be ahead of, the one to be beaten later, and the rest that peers.csv knows on (nearly) all tables.
-PEERS = ("mlp_sklearn", "mlp_sklearn_noes", "hgb", "rf", "realmlp_td", "linear")
-BESIDE = ("catboost",)
-OTHERS = ("xgb", "dummy")
+# The ones to be ahead of.
+PEERS = ("catboost", "xgb", "hgb", "rf", "linear", "realmlp_td", "mlp_sklearn", "mlp_sklearn_noes")
 
 
 @dataclass(frozen=True)
