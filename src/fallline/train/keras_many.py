@@ -259,7 +259,7 @@ def _work(
     jobs = []
     for index, one in enumerate(given):
         recipe = recipes.check(one) if one is not None else None
-        optimizer, _ = recipe_optimizer(recipe, model)
+        optimizer, usual = recipe_optimizer(recipe, model)
         terms, more = terms_of(recipe, model) if recipe is not None else (None, {})
         for seed in [0] if seeds is None else seeds:
             for fold, parts in enumerate(folds):
@@ -271,7 +271,8 @@ def _work(
                 place = None if len(folds) == 1 else fold
                 held = parts[2] if len(parts) > 2 else np.zeros(0, np.int64)
                 found, rate = with_rate_for_keras(model, x, y, recipe, int(seed), batch_size, parts[0])
-                numbers = recipe_optimizer(found, model)[1] | more | _averaged(recipe, own, many)
+                numbers = usual if found is recipe else recipe_optimizer(found, model)[1]
+                numbers = numbers | more | _averaged(recipe, own, many)
                 numbers |= own.stopping.constants()
                 jobs.append(
                     _Job(found, index, own, optimizer, numbers, terms, int(seed), seeds is not None, place,
@@ -365,7 +366,7 @@ def _train_group(
         state = begin_optimizer(job.optimizer, [np.asarray(p)[None] for p in params], [job.seed])
         return params, aux, jax.tree.map(lambda a: a[0], state)
 
-    first = _first_state(model)
+    first = _first_state(model) if jobs[0].optimizer is None else []
     keep_best = jobs[0].settings.stopping.keep_best
     one = jax.tree.map(lambda a: np.asarray(a)[None], begin(jobs[0]))
     plan = jobs[0].settings.plan(eval_batch(model, jobs[0].settings.batch_size, max(len(j.rows[0]) for j in jobs)))

@@ -230,11 +230,10 @@ def _train_group(
     data, offsets = _blocks(jobs)
     sizes = [len(job.prepared.members) for job in jobs]
     single = table_program(replace(key, members=bucket(sizes[0])))
-    first = jobs[0]
-    state = begin(single, first.prepared, first.problem.kind)
-    each = state_bytes(state, keep_best=first.prepared.recipe.stopping.restore_best)
+    first = begin(single, jobs[0].prepared, jobs[0].problem.kind)
+    each = state_bytes(first, keep_best=jobs[0].prepared.recipe.stopping.restore_best)
     for wave in in_waves(len(jobs), each * max(sizes), memory):
-        starts = [begin(single, jobs[i].prepared, jobs[i].problem.kind) for i in wave]
+        starts = [first if i == 0 else begin(single, jobs[i].prepared, jobs[i].problem.kind) for i in wave]
         state = jax.tree.map(lambda *leaves: np.concatenate(leaves), *starts)
         members = [m for i in wave for m in jobs[i].members(offsets[i])]
         program = table_program(replace(key, members=bucket(len(members))))
