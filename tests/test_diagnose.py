@@ -209,7 +209,13 @@ def test_a_healthy_run_is_examined_in_full_and_silent() -> None:
         ),
         ({"facts": {"output": {"activation": "relu", "units": 1}, "from_logits": False}, "recipe": None}, None),
         ({"facts": {"output": {"activation": "softmax", "units": 1}}}, "output-loss-mismatch"),
-        ({"facts": {"class_counts": {"no": 990, "yes": 10}, "reference_loss": 0.69}}, "class-imbalance"),
+        (
+            {
+                "facts": {"class_counts": {"no": 990, "yes": 10}, "reference_loss": 0.69},
+                "curves": ({"loss": decay(0.7, 0.45, 80, 12), "val_loss": decay(0.7, 0.46, 80, 12)},),
+            },
+            "class-imbalance",
+        ),
         ({"scores": (Score("log_loss", 0.7, 0.6, 0.8), Score("log_loss", 0.69, 0.68, 0.7, who="dummy"))}, "no-skill"),
         ({"curves": ({"loss": np.full(80, 0.69), "val_loss": np.full(80, 0.70)},)}, "underfit-flat"),
         ({"outcome": "diverged"}, "divergence"),
@@ -504,6 +510,28 @@ def test_embedded_codes_and_subclassed_models_are_not_examined_where_they_cannot
     assert not result.findings
     assert {"inputs-not-scaled", "output-loss-mismatch"} <= set(result.not_examined)
     assert "class-imbalance" in result.examined
+
+
+def test_a_target_for_every_cell_of_a_picture_or_step_of_a_sequence() -> None:
+    import keras
+
+    pictures = np.random.default_rng(0).normal(size=(60, 4, 4, 1))
+    masks = (pictures > 0).astype(int)
+
+    def verdict(units: int, activation: str | None, y: np.ndarray, loss: str) -> list[str]:
+        model = _model(keras.layers.Conv2D(units, 1, activation=activation), shape=(4, 4, 1))
+        return warned(check(model, pictures, y, loss=loss))
+
+    assert verdict(1, "sigmoid", masks, "binary_crossentropy") == []
+    assert verdict(1, "sigmoid", masks[..., 0], "binary_crossentropy") == []
+    assert verdict(2, "softmax", masks[..., 0], "sparse_categorical_crossentropy") == []
+    assert verdict(2, "softmax", np.eye(2)[masks[..., 0]], "categorical_crossentropy") == []
+    assert verdict(1, "softmax", masks, "binary_crossentropy") == ["output-loss-mismatch"]
+    assert verdict(1, "relu", masks, "binary_crossentropy") == ["output-loss-mismatch"]
+    assert verdict(2, "softmax", masks[..., 0] + 1, "sparse_categorical_crossentropy") == ["output-loss-mismatch"]
+    steps = _model(keras.layers.LSTM(4, return_sequences=True), _dense(1), shape=(4, 4))
+    assert warned(check(steps, pictures[..., 0], pictures[:, 0, :, 0], loss="mse")) == []
+    assert warned(check(steps, pictures[..., 0], pictures[..., 0], loss="mse")) == ["output-loss-mismatch"]
 
 
 def test_nothing_is_built_or_changed_by_a_check() -> None:

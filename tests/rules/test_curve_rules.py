@@ -109,6 +109,16 @@ def test_a_learning_rate_far_too_low_still_falls() -> None:
     assert "underfit-stopped-early" in symptoms(trace({"loss": np.linspace(0.75, 0.73, 60)}), reference_loss=0.693)
 
 
+def test_a_slope_that_levels_off_far_down_is_a_remark() -> None:
+    """Most has been learned: a few more epochs would help a little, and that is no fault of the training."""
+    for tau, reference, severity in ((24, 1.1, "note"), (24, 0.55, "warning"), (400, 1.1, "warning")):
+        curve = decay(1.1, 0.25, 60, tau)
+        known = {"reference_loss": reference}
+        found = named(diagnose(trace({"loss": curve}), known=known), "underfit-stopped-early")
+        assert found is not None
+        assert found.severity == severity
+
+
 @pytest.mark.parametrize(
     ("curves", "known"),
     [

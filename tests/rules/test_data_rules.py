@@ -207,6 +207,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "several labels",
     ),
     (
+        {"output_activation": "softmax", "loss_name": CCE, "output_units": 4, "problem_kind": "multilabel"},
+        "warning",
+        "exactly one class",
+    ),
+    (
         {
             "output_activation": "softmax",
             "loss_name": CCE,
@@ -338,6 +343,18 @@ def test_several_disagreements_are_one_finding_worst_first() -> None:
 def test_class_imbalance(counts: dict[str, int], recall: dict[str, float] | None, severity: str | None) -> None:
     found = only("class-imbalance", class_counts=counts, class_recall=recall)
     assert (found.severity if found else None) == severity
+
+
+@pytest.mark.parametrize(
+    ("explained", "held", "severity"),
+    [(0.8, None, "note"), (0.2, None, "warning"), (0.9, 0.05, "note"), (0.9, 0.3, "warning")],
+)
+def test_a_rare_class_that_was_learned_is_a_remark(explained: float, held: float | None, severity: str) -> None:
+    """Always predicting the shares of the classes explains nothing, however rare one of them is."""
+    known = {"explained": explained, "kept_val_loss": held, "reference_loss": 0.3}
+    found = only("class-imbalance", class_counts={"a": 1000, "b": 50}, **known)
+    assert found is not None
+    assert found.severity == severity
 
 
 # ----------------------------------------------------------------------------------------------------- statistics

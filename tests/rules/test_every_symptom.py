@@ -529,6 +529,16 @@ def test_contradictions_and_shared_rows() -> None:
     assert found["unseen_class_rows"] == 1.0
 
 
+def test_equal_pictures_are_the_same_picture_and_equal_switches_are_not() -> None:
+    y = RNG.integers(0, 2, 400)
+    pictures = RNG.integers(0, 17, (200, 64)).astype(float)  # whole numbers of few values
+    assert label_statistics(np.concatenate([pictures, pictures]), y)["inputs_are_real"]
+    one_hot = np.concatenate([np.eye(4)[RNG.integers(0, 4, 400)] for _ in range(4)], axis=1)
+    patterns = pictures[RNG.integers(0, 8, 400)]  # eight letters, each many times
+    for natural in (RNG.integers(0, 2, (400, 6)), one_hot, patterns):
+        assert not label_statistics(natural, y)["inputs_are_real"]
+
+
 def test_twins_among_units() -> None:
     kernel = RNG.normal(size=(5, 4))
     assert twin_share(kernel) == 0.0

@@ -159,6 +159,40 @@ def test_the_model_that_was_given_stays_as_it_is() -> None:
     assert int(model.optimizer.iterations) == 0
 
 
+class Subclassed(keras.Model):
+    """What makes the output is only seen while it trains."""
+
+    def __init__(self, kernel: str, output: str) -> None:
+        super().__init__()
+        self.out = Dense(1, output)  # made first, used last
+        self.hidden = Dense(8, "relu", kernel_initializer=kernel)
+
+    def call(self, x: Any) -> Any:
+        return self.out(self.hidden(x))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "output", "symptom"),
+    [
+        ("glorot_uniform", "softmax", "output-loss-mismatch"),
+        ("zeros", "sigmoid", "symmetric-units"),
+        ("glorot_uniform", "sigmoid", ""),
+    ],
+)
+def test_a_subclassed_model_is_looked_into(kernel: str, output: str, symptom: str) -> None:
+    keras.utils.set_random_seed(0)
+    result = fl.diagnose_training(Subclassed(kernel, output), *MOONS, loss=BINARY, optimizer=adam(0.02), epochs=40)
+    assert [f.symptom for f in result if f.severity != "note"] == ([symptom] if symptom else []), str(result)
+
+
+def test_a_target_for_every_step() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 5, 2)).astype("float32")
+    layers = [keras.layers.SimpleRNN(8, return_sequences=True), Dense(1)]
+    result = told((x, x[..., 0] * 0.5), layers, "mse", adam(), 30)
+    assert result.healthy, str(result)
+    assert {"dead-relu", "vanishing-gradients"} & set(result.examined)  # not by Keras' own fit
+
+
 class Own(keras.Model):
     """A subclassed model with a training step of its own, which fallline's engine does not take."""
 
@@ -186,5 +220,7 @@ def test_a_model_that_only_keras_trains_gets_the_curve_rules() -> None:
 def test_what_no_training_takes_is_still_checked() -> None:
     result = told(IRIS, [Dense(8, "relu"), Dense(3, "softmax")], "categorical_crossentropy", "adam", 2)
     assert result[0].symptom == "output-loss-mismatch"
+    with pytest.raises(InputError, match="a Keras model takes numbers"):
+        told((IRIS[0], np.array(["a", "b"])[(IRIS[1] > 0) * 1]), [Dense(1, "sigmoid")], BINARY, "adam", 2)
     with pytest.raises(InputError, match="takes a Keras model"):
         fl.diagnose_training("model", *CIRCLES)

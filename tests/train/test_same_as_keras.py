@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from fallline.train.keras_task import keras_task
 from tests.train.same_fit import assert_same, both
 
 # Keras 3.15 under NumPy 2.4: its variables' own `get_weights`.
@@ -22,6 +23,7 @@ CLASS = np.digitize(QUANTITY, [-1.0, 1.0]).astype("int32")
 WEIGHT = RNG.uniform(0.2, 2.0, N).astype("float32")
 IMAGES = RNG.normal(size=(N, 6, 6, 1)).astype("float32")
 SERIES = RNG.normal(size=(N, 4, 3)).astype("float32")
+TOKENS = RNG.integers(0, 4, (N, 6))
 
 
 def everything() -> keras.Model:
@@ -133,11 +135,44 @@ def recurrent() -> keras.Model:
     return model
 
 
+def pictures() -> keras.Model:
+    """A class for every cell of a picture."""
+    model = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(3, 3, padding="same", activation="softmax")])
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def steps() -> keras.Model:
+    """Two quantities at every step of a sequence that is as long as the last batch has rows."""
+    model = keras.Sequential([keras.Input((6, 6)), keras.layers.SimpleRNN(4, return_sequences=True)])
+    model.add(keras.layers.Dense(2))
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    return model
+
+
+def masked_steps() -> keras.Model:
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Embedding(4, 3, mask_zero=True)])
+    model.add(keras.layers.SimpleRNN(4, return_sequences=True))
+    model.add(keras.layers.Dense(1, "sigmoid"))
+    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def picture_and_class() -> keras.Model:
+    inputs = keras.Input((6, 6, 1))
+    cells = keras.layers.Conv2D(1, 3, padding="same", name="cells")(inputs)
+    one = keras.layers.Dense(1, "sigmoid", name="one")(keras.layers.Flatten()(cells))
+    model = keras.Model(inputs, {"cells": cells, "one": one})
+    model.compile(keras.optimizers.SGD(0.05), {"cells": "mae", "one": "binary_crossentropy"})
+    return model
+
+
 CASES: dict[str, tuple[Callable[[], keras.Model], Any, Any, dict[str, Any]]] = {
     "everything": (everything, X, QUANTITY, {"validation_split": 0.2, "sample_weight": WEIGHT}),
     "scheduled": (scheduled, X, CLASS, {"validation_data": (X[:30], CLASS[:30]), "class_weight": {0: 2.0, 2: 0.5}}),
     "subclassed": (subclassed, X, LABEL, {"validation_data": (X[:30], LABEL[:30], WEIGHT[:30])}),
     "summed": (summed, X, QUANTITY, {"validation_data": (X[:30], QUANTITY[:30])}),
+    "steps": (steps, IMAGES[..., 0], np.cumsum(IMAGES[..., :1, 0].repeat(2, 2), 1), {"validation_split": 0.2}),
 }
 SLOW = {
     "area": (area, X, LABEL, {"validation_split": 0.3}),
@@ -146,6 +181,8 @@ SLOW = {
     "one hot": (one_hot, X, np.eye(3, dtype="float32")[CLASS], {"validation_split": 0.2, "class_weight": {0: 3.0}}),
     "convolution": (convolution, IMAGES, LABEL[:, None], {"validation_split": 0.2}),
     "recurrent": (recurrent, SERIES, QUANTITY, {"sample_weight": WEIGHT}),
+    "pictures": (pictures, IMAGES, (IMAGES[..., 0] > 0) * 2, {"validation_split": 0.2}),
+    "masked steps": (masked_steps, TOKENS, (TOKENS > 1)[..., None] * 1, {}),
 }
 
 
@@ -211,6 +248,30 @@ def test_inputs_and_outputs_by_name() -> None:
 @pytest.mark.slow
 def test_inputs_and_outputs_in_a_list() -> None:
     assert_same(*both(two_in_a_list, [X[:, :2], X[:, 2:]], [QUANTITY[:, None], CLASS], validation_split=0.2))
+
+
+def test_a_weight_is_its_rows_whatever_the_loss_has_for_axes() -> None:
+    """Keras takes no weights (b,) of such losses: it is asked for the loss of each row instead."""
+    model = pictures()
+    y = (IMAGES[..., 0] > 0) * 2
+    rows = [model.evaluate(IMAGES[i : i + 1], y[i : i + 1], verbose=0)[0] for i in range(6)]
+    task = keras_task(model, optimizer=None, numbers={}, seed=0, sample=(IMAGES[:2], y[:2]), weighted=True)
+    loss, _ = task.task.loss(task.params, task.aux, {}, IMAGES[:6], y[:6], WEIGHT[:6])
+    assert float(loss) == pytest.approx(np.mean(WEIGHT[:6] * rows), rel=1e-5)
+
+
+def test_a_weight_belongs_to_every_output() -> None:
+    model = picture_and_class()
+    y = {"cells": IMAGES, "one": LABEL[:, None]}
+    rows = []
+    for i in range(4):
+        one = keras.tree.map_structure(lambda a, i=i: a[i : i + 1], y)
+        rows.append(model.evaluate(IMAGES[i : i + 1], one, verbose=0, return_dict=True)["loss"])
+    sample = (IMAGES[:2], keras.tree.map_structure(lambda a: a[:2], y))
+    task = keras_task(model, optimizer=None, numbers={}, seed=0, sample=sample, weighted=True)
+    four = keras.tree.map_structure(lambda a: a[:4], y)
+    loss, _ = task.task.loss(task.params, task.aux, {}, IMAGES[:4], four, WEIGHT[:4])
+    assert float(loss) == pytest.approx(np.mean(WEIGHT[:4] * rows), rel=1e-5)
 
 
 class OwnLoss(keras.Model):

@@ -7,6 +7,7 @@ import pytest
 
 from fallline.errors import InputError
 from fallline.types import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
+from fallline.types.inside import median_of_known
 from tests.make import inside
 
 GIVEN: dict[str, Any] = {
@@ -56,6 +57,17 @@ def test_rules_get_the_median_of_the_members_that_have_a_value() -> None:
     )
     assert "output_layer" not in inside(["a"], {"weight_sd": 1.0}, output=None).statistics()
     assert inside(["a"], {}).statistics() == {}
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (4, 2, 3), (5, 6), (0, 2)])
+def test_the_median_of_what_is_known_is_numpys(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(len(shape)).standard_normal(shape)
+    values[np.random.default_rng(1).random(shape) < 0.4] = np.nan
+    values.reshape(-1)[:1] = np.inf
+    known = ~np.isnan(values).all(axis=0)
+    found = median_of_known(values)
+    assert np.isnan(found[~known]).all()
+    assert found[known] == pytest.approx(np.nanmedian(values[:, known], axis=0) if known.any() else [])
 
 
 def test_the_long_format_holds_every_value_and_leads_back() -> None:

@@ -26,6 +26,10 @@ APART = 5.0
 LEAST_SHARE = 0.005
 # An input is real-valued, so that two equal rows are the same row, when this share of its values is distinct.
 REAL_VALUED = 0.3
+# ... or when the nearest other row differs in so many inputs; one category more or less changes two of them.
+APART_IN = 3
+# Fewer distinct rows, in number or as a share, are patterns that repeat.
+DISTINCT_ROWS, DISTINCT_SHARE = 30, 0.1
 
 
 def _name(names: Sequence[str] | None, index: int) -> str:
@@ -122,11 +126,28 @@ def _keys(x: np.ndarray) -> np.ndarray:
     return rows.view(np.dtype((np.void, rows.shape[1] * 4))).reshape(-1)
 
 
-def _real_valued(x: np.ndarray) -> bool:
+def _same_row(x: np.ndarray) -> bool:
+    """Return whether two equal rows of x (n, ...) are the same row, and not equal by chance.
+
+    They are where an input is real-valued. They also are where rows that are not equal differ in many inputs, as
+    pictures do: chance would make near misses more often than hits.
+    """
     flat = x.reshape(len(x), -1)
     some = flat[:, _sample(flat.shape[1], 50)]
     most = max(len(np.unique(some[:, j])) for j in range(some.shape[1]))
-    return most >= max(10.0, REAL_VALUED * len(np.unique(_keys(x))))
+    _, first = np.unique(_keys(x), return_index=True)
+    if most >= max(10.0, REAL_VALUED * len(first)):
+        return True
+    if len(first) < max(DISTINCT_ROWS, DISTINCT_SHARE * len(x)):
+        return False  # a few patterns that return again and again
+    known = flat[np.sort(first)][:, _sample(flat.shape[1], 200)]
+    known = known[_sample(len(known), NEIGHBOURS)]
+    nearest = []
+    for i in _sample(len(known), 100).tolist():
+        differing = (known != known[i]).sum(axis=1)
+        differing[i] = flat.shape[1]
+        nearest.append(int(differing.min()))
+    return float(np.median(nearest)) >= APART_IN
 
 
 def label_statistics(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
@@ -141,7 +162,7 @@ def label_statistics(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     contradicting = counts[(counts > 0).sum(axis=1) > 1]
     return {
         "contradicting_rows": float(contradicting.sum() / len(y)),
-        "inputs_are_real": _real_valued(x[chosen]),
+        "inputs_are_real": _same_row(x[chosen]),
     }
 
 
@@ -239,7 +260,7 @@ def validation_statistics(
     """
     found: dict[str, Any] = {"n_validation": len(other_x)}
     small = x.size <= MOST_COMPARED
-    if small and x.shape[1:] == other_x.shape[1:] and _real_valued(x[_sample(len(x), SAMPLE)]):
+    if small and x.shape[1:] == other_x.shape[1:] and _same_row(x[_sample(len(x), SAMPLE)]):
         others = other_x[_sample(len(other_x), SAMPLE)]
         found["shared_rows"] = float(np.isin(_keys(others), _keys(x)).mean())
     y, other_y = y.reshape(-1), other_y.reshape(-1)

@@ -34,6 +34,8 @@ __all__ = [
     "loss_statistics",
     "model_statistics",
     "optimizer_statistics",
+    "output_shape",
+    "output_statistics",
     "seen_inputs",
     "static_statistics",
     "trained_model_statistics",
@@ -87,27 +89,33 @@ def _output_layer(model: Any) -> Any:
     return made_by
 
 
-def model_statistics(model: Any) -> dict[str, Any]:
+def model_statistics(model: Any, x: Any = None) -> dict[str, Any]:
     """Return the output's activation and width and the list of layers, as far as the model shows them.
 
     Args:
         model: a Keras model. A subclassed model shows its layers, but not which of them makes the output.
+        x: inputs, for the width of a subclassed model's output.
     """
-    found: dict[str, Any] = {}
+    found = output_statistics(model, x)
     layers = getattr(model, "layers", None)
     if layers:
         found["layers"] = layer_facts(model)
+    return found
+
+
+def output_statistics(model: Any, x: Any = None) -> dict[str, Any]:
+    """Return the output's activation and width; the arguments are those of `model_statistics`."""
+    found: dict[str, Any] = {}
     output = _output_layer(model)
-    if output is None:
-        return found
-    activation = layer_activation(output)
+    activation = layer_activation(output) if output is not None else None
     if activation is None and hasattr(output, "kernel_initializer"):
         activation = "linear"
     if activation is not None:
         found["output_activation"] = activation
-    units = _width_of(model, output)
-    if units is not None:
-        found["output_units"] = units
+    shape = output_shape(model, x)
+    units = shape[-1] if shape is not None else getattr(output, "units", None)
+    if isinstance(units, (int, np.integer)):
+        found["output_units"] = int(units)
     return found
 
 
@@ -119,15 +127,25 @@ def trained_model_statistics(model: Any) -> dict[str, Any]:
     return found
 
 
-def _width_of(model: Any, output: Any) -> int | None:
-    try:
+def output_shape(model: Any, x: Any = None) -> tuple[int | None, ...] | None:
+    """Return the shape (rows, ..., units) of a model's only output; None for several, and where it cannot be told.
+
+    Args:
+        model: a Keras model.
+        x: inputs, (n, ...); a subclassed model that is built is asked what it makes of them.
+    """
+    shape: Any = None
+    with contextlib.suppress(AttributeError, ValueError):  # not built yet, or subclassed
         shape = model.output_shape
-    except (AttributeError, ValueError):  # not built yet
-        units = getattr(output, "units", None)
-        return int(units) if units is not None else None
-    if isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[1], int):
-        return shape[1]
-    return None
+    table = _array(x)
+    if shape is None and table is not None and table.ndim > 1 and getattr(model, "built", False):
+        import keras
+
+        with contextlib.suppress(Exception):  # a person's own `call`: whatever it raises, its shape is not known
+            shape = model.compute_output_spec(keras.KerasTensor((None, *table.shape[1:]), "float32")).shape
+    if not isinstance(shape, tuple) or len(shape) < 2 or any(isinstance(one, (tuple, list)) for one in shape):
+        return None
+    return shape
 
 
 def loss_statistics(loss: Any) -> dict[str, Any]:
@@ -250,8 +268,10 @@ def data_statistics(
     if targets is not None and len(targets):
         if table is not None and len(table) != len(targets):
             raise DataError(f"x has {len(table)} rows and y has {len(targets)}. Give one target per row.")
-        found |= _target_facts(targets, loss_name, metrics)
-        if seen is not None and table is not None and np.isfinite(_sample(table).astype(np.float64)).all():
+        cells = _by_cell(targets, output_shape(model, x))
+        found |= _target_facts(targets if cells is None else cells, loss_name, metrics)
+        whole = seen is not None and table is not None and np.isfinite(_sample(table).astype(np.float64)).all()
+        if cells is None and whole and table is not None:
             found |= _pair_statistics(table, targets, found.get("problem_kind"), names, validation)
     return found
 
@@ -301,6 +321,18 @@ def _array(values: Any) -> np.ndarray | None:
         with contextlib.suppress(TypeError, ValueError):  # labels in words stay as they are
             array = array.astype(np.float64)
     return array if array.ndim >= 1 else None
+
+
+def _by_cell(y: np.ndarray, output: tuple[int | None, ...] | None) -> np.ndarray | None:
+    """Return the targets as (n * cells, k) where there is one for every step or cell of a row; None where there is not.
+
+    Args:
+        y: (n, ...).
+        output: shape of the model's output.
+    """
+    if output is None or len(output) < 3 or not len(output) - 1 <= y.ndim <= len(output):
+        return None
+    return y.reshape(-1, y.shape[-1] if y.ndim == len(output) else 1)
 
 
 def _target_facts(y: np.ndarray, loss_name: str | None, metrics: list[str]) -> dict[str, Any]:
@@ -374,7 +406,7 @@ def static_statistics(
     if isinstance(validation_data, (tuple, list)) and len(validation_data) >= 2:
         validation = (validation_data[0], validation_data[1])
     found |= data_statistics(shown, x, y, found.get("loss_name"), found.get("metric_names", []), validation)
-    found |= model_statistics(shown)
+    found |= model_statistics(shown, x)
     if y is not None and found.get("loss_name"):
         reference = constant_prediction_loss(
             found["loss_name"], found.get("class_counts"), found.get("target_sd"), found.get("target_mean")

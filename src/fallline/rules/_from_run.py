@@ -78,8 +78,6 @@ def run_statistics(run: Run) -> dict[str, Any]:
     """
     facts = run.facts
     found = checked_statistics(facts.get("checked")) | trace_statistics(run.trace)
-    if run.trace.inside is not None:
-        found |= run.trace.inside.statistics()
     for name in (
         "best_epoch",
         "stopped_epoch",
@@ -109,10 +107,14 @@ def run_statistics(run: Run) -> dict[str, Any]:
     if "class_counts" not in found and run.summary is not None and run.summary.class_counts:
         found["class_counts"] = dict(run.summary.class_counts)
     _loss_of_run(run, found)
-    _inputs_of_run(facts, found)
+    _inputs_of_run(run, found)
     if run.preparation is None and run.model is not None:
-        known = trained_model_statistics(run.model) | compiled_statistics(run.model)
+        known = compiled_statistics(run.model)
+        if _LAYERS not in found:  # else they were looked at before the training, and kernels can be large
+            known = trained_model_statistics(run.model) | known
         found |= {name: value for name, value in known.items() if name not in found}
+    if _LAYERS in found and run.trace.inside is not None:
+        found[_LAYERS] = _in_order(found[_LAYERS], run.trace.inside.layers)
     if run.scores:
         found["model_scores"] = tuple(score for score in run.scores if score.who == "model")
         found["baseline_scores"] = tuple(score for score in run.scores if score.who != "model") or None
@@ -121,6 +123,14 @@ def run_statistics(run: Run) -> dict[str, Any]:
         found["class_recall"] = recall
     _members_of_run(run, found)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _in_order(layers: Sequence[LayerFacts], seen: Sequence[str]) -> list[LayerFacts]:
+    """Return the layers of a subclassed model, which stand as they were made, in the order in which they were used."""
+    place = {name.rpartition("/")[2]: i for i, name in enumerate(seen)}
+    if any(layer.parents is not None for layer in layers) or any(layer.name not in place for layer in layers):
+        return list(layers)
+    return sorted(layers, key=lambda layer: place[layer.name])
 
 
 def _loss_of_run(run: Run, found: dict[str, Any]) -> None:
@@ -146,7 +156,8 @@ def _loss_of_run(run: Run, found: dict[str, Any]) -> None:
             found["reference_loss"] = reference
 
 
-def _inputs_of_run(facts: Mapping[str, Any], found: dict[str, Any]) -> None:
+def _inputs_of_run(run: Run, found: dict[str, Any]) -> None:
+    facts = run.facts
     seen = facts.get("input_statistics")
     if isinstance(seen, Mapping):
         for name in ("mean", "sd", "min", "max"):
@@ -159,6 +170,12 @@ def _inputs_of_run(facts: Mapping[str, Any], found: dict[str, Any]) -> None:
         for name, value in (("output_activation", output.get("activation")), ("output_units", output.get("units"))):
             if value:
                 found.setdefault(name, value)
+    inside = run.trace.inside
+    if "output_activation" not in found and inside is not None and inside.output is not None:
+        # A subclassed model does not say which layer makes its output; it was seen while it trained. A linear layer
+        # says nothing: the model may go on from there by operations of its own.
+        name = inside.activations[inside.output]
+        found |= {"output_activation": name} if name not in ("", "linear") else {}
 
 
 def _members_of_run(run: Run, found: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fallline.types.inside import median_of_known
+
 __all__ = ["RELU", "hidden", "lasting", "name_of", "relative"]
 
 # ReLU-like activations whose units can die: their slope is 0 (or nearly) on one whole side.
@@ -27,10 +29,8 @@ def hidden(values: np.ndarray, output: int | None) -> np.ndarray:
 def lasting(values: np.ndarray) -> np.ndarray:
     """Return the median over the second half of the looks, per layer: what stayed, not what passed."""
     late = values[len(values) // 2 :]
-    out = np.full(late.shape[1:], np.nan)
-    seen = np.isfinite(late).any(axis=0)
-    out[seen] = np.nanmedian(late[:, seen], axis=0)
-    return out
+    # Where a statistic was never finite there is nothing that stayed.
+    return np.where(np.isfinite(late).any(axis=0), median_of_known(late), np.nan)
 
 
 def relative(gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:

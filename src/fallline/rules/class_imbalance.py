@@ -3,7 +3,8 @@
 What it does
 ------------
 Compares the rows of the largest and the smallest class. After training it also looks whether the rare classes are
-recognised on held-out rows: if they are, the imbalance is worth a note only.
+recognised on held-out rows, or the loss is less than half of what always predicting the classes' shares gives: then the
+imbalance is worth a note only.
 
 Why it hurts
 ------------
@@ -34,9 +35,17 @@ SYMPTOM = Symptom("S25", "class-imbalance", "learning", ("before", "after"))
 RATIO = 10.0
 # A rare class of which at least half is recognised on held-out rows is being learned.
 RECOGNISED = 0.5
+# Always predicting the shares of the classes explains nothing: who explains most of that loss knows the rare class.
+MOST = 0.5
 
 
-def examine(class_counts: Mapping[Any, int], class_recall: Mapping[Any, float] | None = None) -> Iterator[Finding]:
+def examine(
+    class_counts: Mapping[Any, int],
+    class_recall: Mapping[Any, float] | None = None,
+    explained: float | None = None,
+    kept_val_loss: float | None = None,
+    reference_loss: float | None = None,
+) -> Iterator[Finding]:
     """Yield a finding when the largest class has ten times the rows of the smallest."""
     counts = {str(label): int(count) for label, count in class_counts.items() if count > 0}
     if len(counts) < 2:
@@ -54,7 +63,11 @@ def examine(class_counts: Mapping[Any, int], class_recall: Mapping[Any, float] |
     }
     known = {str(k): float(v) for k, v in class_recall.items()} if class_recall else {}
     rare = [k for k in counts if counts[most] >= RATIO * counts[k] and k in known and known[k] == known[k]]
-    learned = bool(rare) and all(known[k] >= RECOGNISED for k in rare)
+    if rare:
+        learned = all(known[k] >= RECOGNISED for k in rare)
+    else:
+        held = 1.0 - kept_val_loss / reference_loss if kept_val_loss is not None and reference_loss else explained
+        learned = explained is not None and held is not None and min(explained, held) > MOST
     tail = ""
     if rare:
         worst = min(rare, key=lambda k: known[k])

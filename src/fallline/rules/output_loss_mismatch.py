@@ -129,6 +129,14 @@ def _several_labels(f: _Facts) -> Iterator[_Fault]:
             "A row can have several labels here, but softmax forces the outputs to sum to 1.",
             "use sigmoid as the output activation",
         )
+    elif f.loss == "categorical_crossentropy" and f.kind == "multilabel":
+        yield _Fault(
+            "warning",
+            0.85,
+            "categorical_crossentropy expects exactly one class a row, but rows of these targets have several labels "
+            "or none.",
+            "use sigmoid as the output activation with binary_crossentropy",
+        )
 
 
 def _targets_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:

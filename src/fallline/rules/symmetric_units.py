@@ -64,7 +64,7 @@ def examine(
             first.kernel_sd < ZERO,
         )
         return
-    if layer_twin_share is not None and not weighted:
+    if layer_twin_share is not None and not any(math.isfinite(layer.twin_share) for layer in weighted):
         values = np.asarray(layer_twin_share, np.float64)
         late = lasting(values)
         bad = [i for i in hidden(values, output_layer).tolist() if late[i] > SHARE]

@@ -12,7 +12,8 @@ A better network was a few more epochs away.
 
 When it is wrong
 ----------------
-A network that explains nearly everything already gains little in absolute terms; such runs are passed over. With a
+A network that explains nearly everything already gains little in absolute terms; such runs are passed over, and one
+that explains most of it and whose curve levels off is worth a note. With a
 learning-rate schedule the loss falls fastest at the end by design: a decayed rate would not go on falling.
 
 Reference
@@ -43,6 +44,8 @@ REAL_GAIN = 0.05
 STRAIGHT = 0.15
 # A network that explains this much of the start is good enough whatever the slope.
 GOOD_ENOUGH = 0.95
+# ... and with this much explained a curve that levels off lacks at most a small part of the way: a note.
+MOST = 0.5
 SIGNIFICANT = 3.0
 # The best validation epoch must lie in the last tenth for "still improving".
 STILL_BEST = 0.1
@@ -56,6 +59,7 @@ def examine(
     val_loss: np.ndarray | None = None,
     stopped_early: bool = False,
     learning_rate: np.ndarray | float | None = None,
+    explained: float | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding when training ended on a slope."""
     epochs, values = finite(loss)
@@ -85,7 +89,7 @@ def examine(
             evidence["best_validation_epoch"] = best
             confidence = 0.9
     yield SYMPTOM.finding(
-        "warning",
+        "note" if explained is not None and explained > MOST and not straight else "warning",
         confidence,
         f"The training loss was still falling when the training ended: by {fall:.3g} in the last fifth of "
         f"{len(values)} epochs, down to {last:.4g}.",

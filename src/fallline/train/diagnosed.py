@@ -110,7 +110,10 @@ def _trained(
         return _by_keras(copy, x, y, before, epochs, batch_size, validation_data, shuffle, refused)
     if run.outcome == "interrupted":
         raise KeyboardInterrupt  # half a training has other symptoms than a whole one
-    checked = {**run.facts.get("checked", {}), **plain_checked(before)}
+    seen = run.facts.get("checked", {})
+    checked = {**seen, **plain_checked(before)}
+    if "layers" in seen:
+        checked["layers"] = seen["layers"]  # those that were trained: a subclassed model was not built before
     return diagnose(_with(run, checked))
 
 
@@ -136,7 +139,7 @@ def _by_keras(
         )
     except Exception as error:  # whatever Keras or its backend thinks of it
         alone = examine(before)
-        if alone.healthy:
+        if all(finding.severity != "serious" for finding in alone):  # slow learning is no reason for an error
             raise InputError(f"The model cannot be trained on this data: {refused}") from error
         return alone
     return diagnose(history, known=before)

@@ -119,7 +119,7 @@ def train_keras(
     causes = post_mortem(population, [member], plan, data, fitted, model)
     facts = {
         **with_causes(run.facts, causes),
-        **target_range(y),
+        **target_range(model, y),
         **rate,
         "checked": checked,
         "total_seconds": time.perf_counter() - began,

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fallline.engine import DIVERGED, STOPPED
+from fallline.rules._from_model import output_shape, output_statistics
 from fallline.train.keras_settings import Settings
 from fallline.train.keras_task import KerasTask
 from fallline.train.loop import Fitted
@@ -38,11 +39,13 @@ def assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Settin
             model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
-def target_range(y: Tree) -> dict[str, Any]:
+def target_range(model: keras.Model, y: Tree) -> dict[str, Any]:
     """What the targets are, for the rule that compares them with the output: JAX trains on class 3 of 3 unmoved."""
     from fallline.rules._statistics import target_statistics
 
-    if not isinstance(y, np.ndarray) or y.ndim > 2 or y.size > _MOST_TARGETS:
+    shape = output_shape(model)
+    by_cell = shape is not None and len(shape) > 2  # what was checked before knows more
+    if not isinstance(y, np.ndarray) or y.ndim > 2 or y.size > _MOST_TARGETS or by_cell:
         return {}
     return {name: value for name, value in target_statistics(y).items() if name != "target_sd"}
 
@@ -100,7 +103,6 @@ def run_of(
     seen = fitted.seen if n_validation else fitted.seen[:, :, : 1 + len(fitted.quantities)]
     trace = make_trace(seen, names[: seen.shape[2]], np.asarray(state.epoch))
     bad = int(np.asarray(state.bad_step)[0])
-    last = model.layers[-1]
     facts: dict[str, Any] = {
         "name": model.name,
         "n_train": n,
@@ -117,7 +119,7 @@ def run_of(
         "parameters": int(model.count_params()),
         "seconds": fitted.seconds,
         "compile_seconds": fitted.compile_seconds,
-        "output": {"activation": _activation_name(last), "units": _width(model)},
+        "output": _output(model),
         "members": [
             {
                 "seed": seed,
@@ -133,14 +135,10 @@ def run_of(
     return Run(model=model, trace=trace, outcome=outcome, recipe=recipe, facts=facts)
 
 
-def _width(model: keras.Model) -> int | None:
-    """Units of the output layer; None for several outputs, and for subclassed models, which do not say."""
-    shape = getattr(model, "output_shape", None)
-    return int(shape[-1]) if isinstance(shape, tuple) and shape and isinstance(shape[-1], int) else None
-
-
-def _activation_name(layer: Any) -> str:
-    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
+def _output(model: keras.Model) -> dict[str, Any]:
+    """Name the output's activation and width, as far as the model says what makes its output."""
+    found = output_statistics(model)
+    return {"activation": found.get("output_activation", ""), "units": found.get("output_units")}
 
 
 def loss_name(model: keras.Model) -> str:

@@ -22,7 +22,7 @@ import keras
 
 from fallline.network.random import keep_mask, standard_normal
 
-__all__ = ["as_evaluated", "as_trained"]
+__all__ = ["as_evaluated", "as_trained", "replaced"]
 
 Call = Callable[..., Any]
 
@@ -152,7 +152,7 @@ def _padded_convolution(layer: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _replaced(calls: list[tuple[Any, str, Call]]) -> Iterator[None]:
+def replaced(calls: list[tuple[Any, str, Call]]) -> Iterator[None]:
     """Give (object, method name, function) for a while; what an object had of its own comes back."""
     before = [(thing, name, vars(thing).get(name)) for thing, name, _ in calls]
     try:
@@ -186,7 +186,7 @@ def as_trained(model: keras.Model, valid: jax.Array | None = None) -> contextlib
             calls.append((layer, "call", _convolution(layer, layer.call)))
         elif type(layer) is keras.layers.BatchNormalization:
             calls.append((layer, "call", _normalisation(layer, layer.call, valid)))
-    return _replaced(calls)
+    return replaced(calls)
 
 
 def as_evaluated(model: keras.Model, valid: jax.Array) -> contextlib.AbstractContextManager[None]:
@@ -201,4 +201,4 @@ def as_evaluated(model: keras.Model, valid: jax.Array) -> contextlib.AbstractCon
         return lambda y, out, sample_weight=None: original(y, out, sample_weight=valid)
 
     lists = [one for one in getattr(model._compile_metrics, "_flat_metrics", ()) if one is not None]
-    return _replaced([(one, "update_state", weighted(one.update_state)) for one in lists])
+    return replaced([(one, "update_state", weighted(one.update_state)) for one in lists])

@@ -176,8 +176,7 @@ def couples_rows(model: keras.Model) -> bool:
             return True
         if any(getattr(layer, name, None) for name in ("activity_regularizer", "mask_zero", "stateful")):
             return True
-    # Keras cannot weigh rows whose loss has more than one further axis (a loss for every cell of a picture).
-    return not rowwise_loss(model) or any(len(out.shape) > 3 for out in getattr(model, "outputs", None) or ())
+    return not rowwise_loss(model)
 
 
 def normalises(model: keras.Model) -> list[keras.layers.Layer]:
@@ -200,7 +199,17 @@ def pads_evaluation(model: keras.Model) -> bool:
     if any(metric is not model._loss_tracker and metric is not compiled for metric in model.metrics):
         return False
     metrics = compiled.metrics if compiled is not None else ()
+    outputs = getattr(model, "outputs", None)
+    if not outputs or any(len(out.shape) > 2 for out in outputs):
+        # Of several values a row only means know what its one weight is for; masks say which of the values count.
+        plain = all(isinstance(metric, keras.metrics.MeanMetricWrapper) for metric in metrics)
+        if not plain or any(_masks(layer) for layer in model._flatten_layers(include_self=False)):
+            return False
     return all(_ours(type(metric)) and _ours(getattr(metric, "_fn", metric)) for metric in metrics)
+
+
+def _masks(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.Masking) or bool(getattr(layer, "mask_zero", False))
 
 
 def convolves(model: keras.Model) -> bool:

@@ -21,6 +21,7 @@ from fallline.train.beginning import begin_optimizer
 from fallline.train.keras_steps import as_evaluated, as_trained
 from fallline.train.keras_support import convolves, couples_rows, normalises, pads_evaluation
 from fallline.train.keras_terms import Terms
+from fallline.train.keras_weights import spreader
 
 __all__ = ["KerasTask", "keras_task", "seeded"]
 
@@ -82,6 +83,7 @@ def keras_task(
     model.optimizer.build(model.trainable_variables)
     own = [np.asarray(v.value) for v in model.optimizer.variables]
     names = _metric_names(model, sample)
+    spread = spreader(model, sample)
     metrics = [np.asarray(v.value) for v in model.metrics_variables]
     coupled, padded = couples_rows(model), pads_evaluation(model)
     masked = not coupled and not convolves(model) and bool(normalises(model))
@@ -92,7 +94,7 @@ def keras_task(
         params: Tree, aux: Tree, states: Tree, x: Tree, y: Tree, weight: jax.Array | None, training: bool
     ) -> tuple[jax.Array, Tree]:
         found: tuple[jax.Array, Tree] = model.compute_loss_and_updates(
-            params, aux, states, x, y, weight, training=training, optimizer_variables=own
+            params, aux, states, x, y, spread(weight), training=training, optimizer_variables=own
         )
         return found
 
@@ -115,7 +117,7 @@ def keras_task(
         # A loss per output has metrics of its own, whose states stay in here.
         with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, metrics, strict=True))):
             aims = terms.targets(y, numbers) if terms else y
-            found: jax.Array = model._compile_loss(aims, out, weight if passed else None)
+            found: jax.Array = model._compile_loss(aims, out, spread(weight if passed else None))
         return found + terms.beyond(out, y, weight, numbers) if terms else found
 
     def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:

@@ -13,7 +13,7 @@ from fallline.errors import InputError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LAYER_STATISTICS", "NETWORK_STATISTICS", "Inside"]
+__all__ = ["LAYER_STATISTICS", "NETWORK_STATISTICS", "Inside", "median_of_known"]
 
 # The statistics of a layer, in the order in which they are shown.
 LAYER_STATISTICS: Mapping[str, str] = {
@@ -222,12 +222,27 @@ def _checked(
     return found
 
 
+def median_of_known(values: np.ndarray) -> np.ndarray:
+    """Return the median along the first axis of the values that are not NaN; NaN where there is none.
+
+    NumPy's nanmedian is ten times as slow on arrays of this size, for it goes by masked arrays, and warns of a column
+    without any value.
+
+    >>> median_of_known(np.array([[1.0, np.nan], [5.0, np.nan], [np.nan, np.nan]])).tolist()
+    [3.0, nan]
+    """
+    ordered = np.sort(np.asarray(values, np.float64), axis=0)  # NaN last
+    if not len(ordered):
+        return np.full(ordered.shape[1:], np.nan)
+    known = len(ordered) - np.isnan(ordered).sum(axis=0, keepdims=True)
+    low, high = np.maximum((known - 1) // 2, 0), np.minimum(known // 2, len(ordered) - 1)
+    two = np.take_along_axis(ordered, np.concatenate([low, high]), axis=0)
+    return np.where(known[0] > 0, two.mean(axis=0), np.nan)
+
+
 def _median(values: np.ndarray) -> np.ndarray:
     """The median over the members that have a value; NaN where none has one."""
     if values.shape[0] == 1:
         only: np.ndarray = values[0].astype(np.float64)
         return only
-    known = ~np.isnan(values).all(axis=0)
-    out = np.full(values.shape[1:], np.nan)
-    out[known] = np.nanmedian(values[:, known].astype(np.float64), axis=0)
-    return out
+    return median_of_known(values)
