@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.clinic.programs import find_cases
 from benchmarks.repair.cases import Case, fault_cases, program_cases
-from benchmarks.repair.judge import repaired
+from benchmarks.repair.judge import beside, repaired
 from benchmarks.results_file import describe_machine, describe_versions
 
 __all__ = ["main", "summary"]
@@ -34,11 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sample", type=int, default=0, help="so many cases, drawn at random (default: all)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--trainings", type=int, default=150, help="that one repair may take (default 150)")
-    parser.add_argument("--seconds", type=float, default=900.0, help="that one repair may take (default 900)")
+    parser.add_argument("--seconds", type=float, help="that one repair may take (default: only trainings count)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="in all; the rest is left out")
     parser.add_argument("--seed", type=int, default=0, help="of rows, first weights and the sample")
     parser.add_argument("--no-random", action="store_true", help="without the random search")
     parser.add_argument("--resume", action="store_true", help="go on where the result files end")
+    parser.add_argument("--random-only", action="store_true", help="the random search for cases of the result files")
+    parser.add_argument("--tell", action="store_true", help="print what happens in each improvement")
     parser.add_argument("--data", type=Path, help="folder of cases.json (else FALLLINE_CLINIC, else shared/clinic)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     return parser
@@ -51,21 +53,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for group in ("faults", "programs") if given.group == "both" else (given.group,):
         cases = _cases(group, given)
         path = given.out / f"repair-{group}.json"
-        rows = json.loads(path.read_text())["cases"] if given.resume and path.exists() else []
-        there = {(row["what"], row["table"]) for row in rows}
-        todo = [case for case in cases if (case.what, case.table) not in there]
+        goes_on = (given.resume or given.random_only) and path.exists()
+        rows = json.loads(path.read_text())["cases"] if goes_on else []
+        there = {(row["what"], row["table"]): place for place, row in enumerate(rows)}
+        if given.random_only:
+            todo = [c for c in cases if (c.what, c.table) in there and "random" not in rows[there[c.what, c.table]]]
+        else:
+            todo = [case for case in cases if (case.what, case.table) not in there]
         for place, case in enumerate(todo, 1):
             if time.monotonic() > end:
                 print(f"the time is over: {len(todo) - place + 1} left out", file=sys.stderr)
                 break
-            rows.append(
-                repaired(case, trainings=given.trainings, seconds=given.seconds, randomly=not given.no_random)
-            )  # fmt: skip
-            print(f"{place}/{len(todo)} {json.dumps(rows[-1])}", file=sys.stderr, flush=True)
+            if given.random_only:
+                at = there[case.what, case.table]
+                row = rows[at] = beside(case, rows[at])
+            else:
+                row = repaired(
+                    case, trainings=given.trainings, seconds=given.seconds, randomly=not given.no_random,
+                    told=_tell if given.tell else None,
+                )  # fmt: skip
+                rows.append(row)
+            print(f"{place}/{len(todo)} {json.dumps(row)}", file=sys.stderr, flush=True)
             _write(path, group, rows, len(cases))
         if rows:
             print(json.dumps(summary(rows), indent=1))
     return 0
+
+
+def _tell(event: Any) -> None:
+    print(f"[{event.seconds:.0f} s, {event.trainings}] {event.kind}: {event.text}", file=sys.stderr, flush=True)
 
 
 def _cases(group: str, given: argparse.Namespace) -> list[Case]:

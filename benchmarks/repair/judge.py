@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.repair.cases import Case
 
-__all__ = ["FRESH", "judge", "repaired"]
+__all__ = ["FRESH", "beside", "judge", "repaired"]
 
 FRESH = (1001, 1002, 1003)  # seeds that no choice has seen
 FOLDS, SEEDS = 5, 2
@@ -67,37 +67,54 @@ def figure(y: np.ndarray, outputs: np.ndarray | None, classes: bool) -> float:
     return float(((out > 0.5) == (y > 0.5)).all(axis=1).mean())
 
 
-def repaired(case: Case, *, trainings: int, seconds: float, randomly: bool) -> dict[str, Any]:
+def repaired(
+    case: Case, *, trainings: int, seconds: float | None, randomly: bool, told: Callable[[Any], Any] | None = None
+) -> dict[str, Any]:
     """Repair one case by `fallline.improve` and by a random search of equal cost; return a row of figures."""
     warnings.simplefilter("ignore")  # Keras has something to say about some of them
     row: dict[str, Any] = {"what": case.what, "table": case.table, "group": case.group, "needed": case.needed}
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     try:
         row["reference"] = case.reference(judge)
         row["found"] = judge(case)
-        row |= _improved(case, trainings, seconds)
+        row |= _improved(case, trainings, seconds, told)
         row["seconds"] = round(time.perf_counter() - began, 1)
+        row["cpu_seconds"] = round(time.process_time() - began_cpu, 1)
         if randomly:
             row |= _random(case, row["trainings"])
     except Exception as error:  # noqa: BLE001  a case that fails is counted, with its reason
         row["error"] = f"{type(error).__name__}: {error}"[:300]
+    return _judged(row)
+
+
+def beside(case: Case, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a repaired case with the figures of the random search; a repair without them stays as it is."""
+    warnings.simplefilter("ignore")
+    return row if "error" in row else _judged(row | _random(case, row["trainings"]))
+
+
+def _judged(row: dict[str, Any]) -> dict[str, Any]:
     for who in ("improved", "random"):
         if who in row:
-            row[f"{who}_cures"] = bool(row[who] >= case.needed * row["reference"])
+            row[f"{who}_cures"] = bool(row[who] >= row["needed"] * row["reference"])
     return row
 
 
-def _improved(case: Case, trainings: int, seconds: float) -> dict[str, Any]:
+def _improved(case: Case, trainings: int, seconds: float | None, told: Callable[[Any], Any] | None) -> dict[str, Any]:
     import fallline as fl
 
     found = fl.improve(
-        case.model(), case.x, case.y, **case.training, budget=seconds, trainings=trainings, folds=FOLDS, seeds=SEEDS,
-        holdout=0,
+        case.model(), case.x, case.y, **case.training, budget=seconds, trainings=trainings, folds=_folds(case),
+        seeds=SEEDS, holdout=0, on_event=told,
     )  # fmt: skip
     return {
         "improved": judge(case, found.better), "kept": list(found.treatments), "trainings": found.trainings,
         "outcome": found.outcome, "findings": [one.symptom for one in found.before if one.severity != "note"],
     }  # fmt: skip
+
+
+def _folds(case: Case) -> int:
+    return min(FOLDS, len(case.x))  # one program has four rows
 
 
 def _random(case: Case, trainings: int) -> dict[str, Any]:
@@ -107,11 +124,15 @@ def _random(case: Case, trainings: int) -> dict[str, Any]:
 
     rng = np.random.default_rng(0)
     design = design_from(case.model(), None, None, case.training)
-    bench = KerasBench(design, case.x, case.y, folds=FOLDS, holdout=0, metric=None, seed=0)
+    folds = _folds(case)
+    bench = KerasBench(design, case.x, case.y, folds=folds, holdout=0, metric=None, seed=0)
     names = [one.name for one in discover()]
     best, gain, spent, tried = design, 0.0, 0, set()
-    while spent + 2 * FOLDS <= trainings:
-        room = min(bench.most_arms, (trainings - spent) // FOLDS - 1)
+    while True:
+        control = 0 if bench.remembers(design, [0], 0) else 1  # is trained once
+        room = min(bench.most_arms, (trainings - spent) // folds - control)
+        if room < 1:
+            break
         arms: dict[str, Any] = {}
         for _ in range(200):
             chain = tuple(rng.choice(names, rng.integers(1, _LONGEST_CHAIN + 1), replace=False).tolist())
@@ -124,7 +145,7 @@ def _random(case: Case, trainings: int) -> dict[str, Any]:
         if not arms:
             break
         found = bench.experiment(design, arms, [0], 0, lambda now: False)
-        spent += (1 + len(arms)) * FOLDS
+        spent += (control + len(arms)) * folds
         for one in found.comparisons:
             if one.mean > gain:
                 best, gain = arms[one.name], one.mean

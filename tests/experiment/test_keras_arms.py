@@ -8,7 +8,9 @@ import pytest
 
 import fallline as fl
 from fallline.errors import InputError
-from fallline.experiment import keras_arms
+from fallline.experiment import EnoughError, keras_arms
+from fallline.experiment.account import Plan
+from fallline.treatments import design_of, treat
 from fallline.types import HeldOut, Run, Trace
 
 NOTHING = Trace.from_columns({"member": [], "epoch": [], "layer": [], "quantity": [], "value": []})
@@ -145,3 +147,38 @@ def test_models_with_other_targets_are_compared_by_their_loss():
 def test_mistakes_are_explained_before_any_training(data, treated, more, words):
     with pytest.raises(InputError, match=words):
         fl.experiment(classifier(), treated, *data, **more)
+
+
+def test_a_design_is_trained_once_on_the_same_folds(recorder, data):
+    base = design_of(classifier(), epochs=4)
+    arms = {name: treat(base, name) for name in ("use-adam", "lower-learning-rate", "raise-learning-rate")}
+    plan, given = Plan([0], FOLDS), {"training": {}, "memory": {}}
+    first = keras_arms.score_models(base, {"use-adam": arms["use-adam"]}, *data, plan, **given)
+    assert len(recorder.calls) == 2
+    # What was an arm is the control now, built anew and so with other names.
+    second = keras_arms.score_models(treat(base, "use-adam"), arms, *data, plan, **given)
+    assert len(recorder.calls) == 4
+    np.testing.assert_array_equal(second.table["control"], first.table["use-adam"])
+    keras_arms.score_models(base, arms, *data, Plan([1], FOLDS), **given)
+    assert len(recorder.calls) == 8
+
+
+def test_arms_that_are_done_when_it_is_enough_are_compared(recorder, data, monkeypatch):
+    def until(calls):
+        def trained(*given, **named):
+            if len(recorder.calls) == calls:
+                raise EnoughError
+            return recorder(*given, **named)
+
+        monkeypatch.setattr(keras_arms, "train_many_keras", trained)
+
+    base = design_of(classifier(), epochs=4)
+    arms = {name: treat(base, name) for name in ("use-adam", "lower-learning-rate", "early-stopping")}
+    until(3)
+    found = keras_arms.score_models(base, arms, *data, Plan([0], FOLDS), training={})
+    assert list(found.table) == ["control", "use-adam", "lower-learning-rate"]
+    assert not found.notes
+    recorder.calls.clear()
+    until(1)
+    with pytest.raises(EnoughError):
+        keras_arms.score_models(base, arms, *data, Plan([0], FOLDS), training={})

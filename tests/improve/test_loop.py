@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import fallline as fl
 from fallline.errors import InputError
 from fallline.experiment import compare
 from fallline.improve.bench import Bench
-from fallline.types import Diagnosis, Experiment, Finding, Progress, Run, Score, Trace
+from fallline.improve.candidates import candidates
+from fallline.types import Comparison, Diagnosis, Experiment, Finding, Progress, Run, Score, Trace
 
 _api = importlib.import_module("fallline.improve.api")
 
@@ -170,3 +172,59 @@ def test_mistakes_are_said_before_any_work(improve, options, words):
     with pytest.raises(InputError, match=words):
         improve(bench, **options)
     assert not bench.trained
+
+
+class Diverged(Computed):
+    """The control's scores differ from fold to fold by orders, so that no t-test sees what the treatment gains."""
+
+    def experiment(self, control, arms, seeds, partition, on_progress):
+        found = super().experiment(control, arms, seeds, partition, on_progress)
+        bad = np.tile(10.0 ** np.arange(5), len(seeds))
+        scores = {arm: np.array(values) + (0 if self.cured(arm) else bad) for arm, values in found.scores.items()}
+        if self.cured("+".join(control)):
+            return found
+        shaped = {arm: values.reshape(len(seeds), 5) for arm, values in scores.items()}
+        compared = compare(shaped["control"], {arm: shaped[arm] for arm in arms}, share=0.25)
+        plain = {arm: tuple(values) for arm, values in scores.items()}
+        return replace(found, scores=plain, comparisons=compared)
+
+    @staticmethod
+    def cured(name):
+        return "raise-learning-rate" in name
+
+
+def test_what_is_better_on_every_fold_of_both_experiments_is_kept(improve):
+    events = []
+    found = improve(Diverged({"raise-learning-rate": 0.0, "use-adam": 0.0}), on_event=events.append)
+    assert "raise-learning-rate" in found.treatments
+    assert [entry.stage for entry in found.ledger[:2]] == ["screen", "confirm"]
+    decisive = found.ledger[1]
+    assert decisive.experiment[decisive.kept].decision == "cannot tell"
+    assert any("better on every fold of both experiments" in event.text for event in events)
+
+
+def test_chance_is_seldom_better_on_every_fold_of_both_experiments():
+    rng = np.random.default_rng(0)
+
+    def chance(arms, seeds):
+        gains = rng.normal(size=(arms, seeds, 5)) + rng.normal(size=(1, 1, 5))  # the control's luck is in all arms
+        compared = [
+            Comparison(f"{arm}", tuple(each.ravel()), 0.0, 0.0, 0.0, 1.0, 1.0, "cannot tell")
+            for arm, each in enumerate(gains)
+        ]
+        return Experiment("", "", "", "", "", "loss", seeds=tuple(range(seeds)), folds=5, comparisons=tuple(compared))
+
+    kept = sum(bool(_api._always_better(chance(8, 1), chance(3, 2))) for _ in range(2000))
+    assert kept / 2000 < 0.02
+    assert not _api._always_better(None, chance(1, 1))
+
+
+def test_what_cures_all_findings_comes_first():
+    found = Diagnosis((SLOW, SMALL, Finding("dead-relu", "S17", "learning", "note", 0.9, "Dead.")))
+    effects = dict.fromkeys(("raise-learning-rate", "wider-layers", "warm-up", "add-dropout"), 0.0)
+    names = [one.treatments for one in candidates(Computed(effects), (), found, tried=())]
+    assert names[:3] == [
+        ("raise-learning-rate", "wider-layers"),
+        ("raise-learning-rate", "wider-layers", "warm-up"),
+        ("raise-learning-rate",),
+    ]

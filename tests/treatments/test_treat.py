@@ -81,6 +81,20 @@ def test_missing_values_are_filled():
     assert np.isfinite(np.asarray(filled(x))).all()
 
 
+def test_numbers_that_stand_for_gaps_are_left_out_and_cut_off():
+    from keras import layers
+
+    x = X * 2 + 5
+    x[::4, 1] = -999.0
+    filled = fl.treat(model(layers.Dense(1), loss="mse"), "fill-missing", x, X[:, 0])
+    seen = np.asarray(filled.build().layers[0](x))
+    present = np.arange(80) % 4 != 0
+    np.testing.assert_allclose(seen[present].std(axis=0)[1], 1.0, rtol=1e-3)
+    assert (seen[~present, 1] == -5.0).all()
+    with pytest.raises(InputError, match="nothing to change"):
+        fl.treat(filled, "fill-missing", x, X[:, 0])
+
+
 def test_scaled_targets_are_turned_back():
     from keras import layers
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fallline.experiment.enough import EnoughError
 from fallline.experiment.paired import compare
 
 if TYPE_CHECKING:
     from fallline.experiment.arms import experiment
 
-__all__ = ["compare", "experiment"]
+__all__ = ["EnoughError", "compare", "experiment"]
 
 
 def __getattr__(name: str) -> Any:

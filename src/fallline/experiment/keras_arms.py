@@ -6,7 +6,7 @@ be judged by the very rows that it stopped by; here it validates on a part of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -18,6 +18,7 @@ from fallline.data import folds as make_folds
 from fallline.data import require_classes
 from fallline.errors import InputError
 from fallline.experiment.account import Pair, Plan, Scored
+from fallline.experiment.enough import EnoughError
 from fallline.experiment.keras_figure import Data, figure_of
 from fallline.experiment.outputs import labels_of
 from fallline.train.api import is_keras_model
@@ -25,13 +26,15 @@ from fallline.train.arrays import as_arrays, rows_of
 from fallline.train.forking import Fork, refuse, shape_obstacle
 from fallline.train.keras_many import anatomy_of, begin_many_keras, train_many_keras
 from fallline.train.keras_settings import build, compiled
-from fallline.treatments import design_of, facts_of, treat
+from fallline.treatments import design_key, design_of, facts_of, treat
 from fallline.types import Design, Run
 
-__all__ = ["score_models"]
+__all__ = ["Memory", "score_models"]
 
 Tree = Any
 Known = Callable[[], Mapping[str, Any]]
+Key = tuple[str, int, str]  # of a design, the seed, the metric
+Memory = MutableMapping[Key, np.ndarray]  # -> (folds,) scores
 _VALIDATION = 0.2  # of a fold's training rows, as a recipe's own split
 # Whose networks see other inputs, or begin otherwise: in mid-run there is nothing for them to go on from.
 _FROM_THE_BEGINNING = {
@@ -90,8 +93,19 @@ class _Subject:
         return [cache(partial(look, rows)) for rows, _ in self.data.pairs]
 
 
-def score_models(control: Any, treated: Any, x: Any, y: Any, plan: Plan, *, training: Mapping[str, Any]) -> Scored:
+def score_models(
+    control: Any,
+    treated: Any,
+    x: Any,
+    y: Any,
+    plan: Plan,
+    *,
+    training: Mapping[str, Any],
+    memory: Memory | None = None,
+) -> Scored:
     """Train a control and treated models, each as one population, and score them.
+
+    Where ``on_progress`` raises `EnoughError`, the arms that are done by then are compared.
 
     Args:
         control: a Keras model, a `Design`, or the `Run` of a Keras model.
@@ -100,10 +114,12 @@ def score_models(control: Any, treated: Any, x: Any, y: Any, plan: Plan, *, trai
         y: (n, ...) targets.
         plan: seeds, folds, metric.
         training: keywords of the training.
+        memory: scores of designs on these very folds: what stands there is not trained again, what is trained is added.
 
     Raises:
         InputError: see `fallline.experiment`.
         KeyboardInterrupt: stopped.
+        EnoughError: before there was anything to compare.
     """
     subject = _subject(control, x, y, training, plan)
     data, facts = subject.data, subject.facts()
@@ -115,7 +131,8 @@ def score_models(control: Any, treated: Any, x: Any, y: Any, plan: Plan, *, trai
     split = {name: any(arm.validates for arm in forms) for name, forms in arms.items()}
     if plan.fork_at is not None:  # rows that the control trained on cannot validate what goes on from it
         split = dict.fromkeys(arms, any(split.values()))
-    fork, table = None, {}
+    fork: Fork | None = None
+    table: dict[str, np.ndarray] = {}
     for name, forms in arms.items():
         parts = [_parts(data, pair, split[name]) for pair in data.pairs]
         if plan.fork_at is not None and fork is None:
@@ -123,12 +140,23 @@ def score_models(control: Any, treated: Any, x: Any, y: Any, plan: Plan, *, trai
                 forms[0].model, data.x, data.y, at=plan.fork_at, seeds=plan.seeds, folds=parts,
                 on_progress=plan.on_progress, **_keywords(forms[0]),
             )  # fmt: skip
-        runs = _trained(data, forms, parts, plan, fork, judged.own)
+        keys = _keys(forms, plan.seeds, judged.name) if memory is not None and fork is None else []
+        if memory is not None and keys and all(key in memory for key in keys):
+            table[name] = np.stack([memory[key] for key in keys])
+            continue
+        try:
+            runs = _trained(data, forms, parts, plan, fork, judged.own)
+        except EnoughError:
+            if len(table) < 2:
+                raise
+            break
         rows = [[judged.value(runs[s, f], data, f, forms[f].scale) for f in range(len(data.pairs))]
                 for s in plan.seeds]  # fmt: skip
         table[name] = np.array(rows)
+        if memory is not None:
+            memory.update(zip(keys, table[name], strict=False))
     share = float(np.mean([len(held) / len(rows) for rows, held in data.pairs]))
-    stopping = [name for name, needed in split.items() if needed]
+    stopping = [name for name in table if split[name]]
     notes = (f"{_VALIDATION:.0%} of each fold's training rows validate for {', '.join(stopping)}.",) if stopping else ()
     return Scored(
         judged.filled(table), judged.name, judged.higher_is_better, share, rows_of(data.x, "x"), plan.fork_at, notes
@@ -217,6 +245,15 @@ def _shared(forms: list[_Arm]) -> list[_Arm]:
             same = _Arm(one.design, one.design.build(), one.training)
         found.append(same or one)
     return found
+
+
+def _keys(forms: list[_Arm], seeds: Sequence[int], metric: str) -> list[Key]:
+    """Return by what the scores of each seed are remembered; none where an arm differs from fold to fold."""
+    design = forms[0].design
+    if design is None or any(form is not forms[0] for form in forms):
+        return []
+    own = design_key(design.with_(training=dict(forms[0].training)))
+    return [(own, int(seed), metric) for seed in seeds]
 
 
 def _keywords(arm: _Arm) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fallline import recipe as recipes
 from fallline.errors import InputError, is_count
+from fallline.experiment.paired import ALPHA
 from fallline.improve import story
 from fallline.improve.bench import Bench, OnProgress
 from fallline.improve.budget import Budget, OverBudgetError, parse_seconds
@@ -15,6 +16,7 @@ from fallline.improve.candidates import Candidate, candidates
 from fallline.improve.ledger import Ledger
 from fallline.search import checked_seeds
 from fallline.types import (
+    Comparison,
     Diagnosis,
     Experiment,
     ImproveEvent,
@@ -257,11 +259,9 @@ class _Work:
         if not offered:
             return False
         self.tell("candidates", *story.offered(offered, self.kept))
-        screen, arms = self.measured("screen", offered)
-        best = _preferred(screen, arms)
-        if best is None and (hopeful := _hopeful(screen, arms)):
-            confirmed, arms = self.measured("confirm", hopeful)
-            best = _preferred(confirmed, arms)
+        screen, best = self.measured("screen", offered)
+        if best is None and (hopeful := _hopeful(screen, offered)):
+            _, best = self.measured("confirm", hopeful, screen)
         if best is not None:
             self.subject, self.kept = best.subject, (*self.kept, *best.treatments)
             if not self.budget.affords(1 + 2 * self.bench.folds):  # no experiment would follow the diagnosis
@@ -279,32 +279,39 @@ class _Work:
             most.append(one)
         return most
 
-    def measured(self, stage: Stage, offered: list[Candidate]) -> tuple[Experiment, list[Candidate]]:
-        """Make an experiment, or recall it from the ledger; return it with its arms."""
+    def measured(
+        self, stage: Stage, offered: list[Candidate], screen: Experiment | None = None
+    ) -> tuple[Experiment, Candidate | None]:
+        """Make an experiment, or recall it from the ledger; return it with the arm that is kept."""
         seeds = self.seeds[:1] if stage == "screen" else self.seeds[1:]
         each, control = len(seeds) * self.bench.folds, self.bench.key(self.subject)
         known = self.ledger.recall(stage, control, offered)
         if known is not None:
             found, arms = known
         else:
-            arms = offered[: max(0, self.budget.affords(each) - 1)]
+            place = 0 if stage == "screen" else 1
+            untrained = 0 if self.bench.remembers(self.subject, seeds, place) else 1
+            arms = offered[: max(0, self.budget.affords(each) - untrained)]
             if not arms or self.budget.over():
                 raise OverBudgetError
-            count = (1 + len(arms)) * each
+            count = (untrained + len(arms)) * each
             self.tell("experiment", *story.begins(len(self.entries) + 1, stage, arms, seeds, self.bench.folds, count))
             begun, self.under_way = time.monotonic(), True
             found = self.bench.experiment(
-                self.subject, {one.name: one.subject for one in arms}, seeds, 0 if stage == "screen" else 1,
-                self.within_budget,
-            )  # fmt: skip
+                self.subject, {one.name: one.subject for one in arms}, seeds, place, self.within_budget
+            )
             self.under_way = False
-            self.budget.took(count, time.monotonic() - begun)
-        self.entered(stage, control, arms, found, known is not None)
-        return found, arms
+            arms = [one for one in arms if one.name in found.scores]  # those that the time sufficed for
+            self.budget.took((untrained + len(arms)) * each, time.monotonic() - begun)
+        best = _preferred(found, arms, _helping(found) or _always_better(screen, found))
+        self.entered(stage, control, arms, found, best, known is not None)
+        return found, best
 
-    def entered(self, stage: Stage, control: str, arms: list[Candidate], found: Experiment, repeated: bool) -> None:
+    def entered(
+        self, stage: Stage, control: str, arms: list[Candidate], found: Experiment, best: Candidate | None,
+        repeated: bool,
+    ) -> None:  # fmt: skip
         """Write an experiment into the ledger and say what it decided."""
-        best = _preferred(found, arms)
         kept = "" if best is None else best.name
         if not repeated:
             self.ledger.add(stage, control, arms, kept, found, self.kept)
@@ -319,12 +326,36 @@ class _Work:
         self.tell("decided", *story.decided(entry, going_on=stage == "screen" and bool(_hopeful(found, arms))))
 
 
-def _preferred(found: Experiment, arms: Sequence[Candidate]) -> Candidate | None:
+def _helping(found: Experiment) -> list[Comparison]:
+    """Return the arms of which the experiment says that they help."""
+    return [one for one in found.comparisons if one.decision == "helps"]
+
+
+def _always_better(screen: Experiment | None, confirmed: Experiment) -> list[Comparison]:
+    """Return the arms that gained on every fold of both experiments, where that says something.
+
+    A cure's gains may differ from fold to fold by orders, as where the control has diverged, and no t-test sees it. By
+    a sign test over the folds it is certain, though; Bonferroni's correction counts the arms of the screen, from which
+    the others were chosen.
+    """
+    if screen is None or len(screen.comparisons) * 0.5 ** (screen.folds + confirmed.folds) > ALPHA:
+        return []
+    gained = {one.name for one in screen.comparisons if _on_every_fold(one, screen)}
+    return [one for one in confirmed.comparisons if one.name in gained and _on_every_fold(one, confirmed)]
+
+
+def _on_every_fold(one: Comparison, found: Experiment) -> bool:
+    seeds = len(found.seeds)  # outermost
+    return all(sum(one.differences[fold :: found.folds]) / seeds > 0 for fold in range(found.folds))
+
+
+def _preferred(found: Experiment, arms: Sequence[Candidate], good: Sequence[Comparison]) -> Candidate | None:
     """Return the arm to keep: the largest gain, or the fewest treatments where that is nearly as good."""
-    if found.best is None:
+    if not good:
         return None
     by_name = {one.name: one for one in arms}
-    near = [one for one in found.comparisons if one.decision == "helps" and one.mean >= _NEARLY * found.best.mean]
+    most = max(one.mean for one in good)
+    near = [one for one in good if one.mean >= _NEARLY * most]
     chosen = min(near, key=lambda one: (len(by_name[one.name].treatments), -one.mean))
     return by_name[chosen.name]
 
@@ -335,5 +366,5 @@ def _hopeful(found: Experiment, arms: Sequence[Candidate]) -> list[Candidate]:
         return []
     by_name = {one.name: one for one in arms}
     gained = [one for one in found.comparisons if one.mean > 0]
-    gained.sort(key=lambda one: one.mean, reverse=True)
+    gained.sort(key=lambda one: (_on_every_fold(one, found), one.mean), reverse=True)
     return [by_name[one.name] for one in gained[:_MOST_CONFIRMED]]

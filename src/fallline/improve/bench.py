@@ -51,7 +51,14 @@ class Bench(ABC):
     def experiment(
         self, control: Any, arms: Mapping[str, Any], seeds: Sequence[int], partition: int, on_progress: OnProgress
     ) -> Experiment:
-        """Compare arms with a control on the rows of the choices, on the folds of that partition."""
+        """Compare arms with a control on the rows of the choices, on the folds of that partition.
+
+        Where ``on_progress`` raises `EnoughError`, the arms that are done may be compared without the others.
+        """
+
+    def remembers(self, subject: Any, seeds: Sequence[int], partition: int) -> bool:
+        """Return whether an experiment would find the subject's scores without training it."""
+        return False
 
     @abstractmethod
     def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fallline.errors import InputError
+from fallline.experiment import EnoughError
 
 __all__ = ["Budget", "OverBudgetError", "parse_seconds"]
 
@@ -16,7 +17,7 @@ _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 
 _SHORTEST = 1.0  # seconds: less is no training but a mistake in the unit
 
 
-class OverBudgetError(Exception):
+class OverBudgetError(EnoughError):
     """What an improvement may cost is spent."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +14,12 @@ __all__ = ["DOSES", "GENERAL", "Candidate", "Treats", "candidates"]
 
 # Treatments that come first for the first finding, and for each of the others; the rest follows later.
 _OF_THE_FIRST, _OF_EACH = 4, 2
+# Treatments of several findings that are tried together: a remark far down the list is a consequence more often than a
+# cause, and each needless treatment takes something from the others.
+_MOST_TOGETHER = 4
 # Treatments by a factor, which may be far too small: they are offered several times over at once, as members of the
 # same compiled program. 10, 100 and 1,000 times a learning rate reach from one that learns nothing to one that does.
-DOSES = {"raise-learning-rate": 3, "lower-learning-rate": 3, "more-epochs": 2}
+DOSES = {"raise-learning-rate": 3, "lower-learning-rate": 3, "more-epochs": 2, "larger-batch": 2}
 # Tried where nothing is wrong, in this order: what averages and restrains before what enlarges, what costs no new
 # compiled program before what does. The order decides only what a small budget reaches.
 GENERAL: tuple[str, ...] = (
@@ -101,27 +104,40 @@ def _plans(
     bench: Treats, control: Any, diagnosis: Diagnosis, without: Collection[str]
 ) -> Iterator[tuple[int, tuple[str, ...], str]]:
     """Yield (tier, treatments, the symptom they are for)."""
-    worrying = [finding for finding in diagnosis if finding.severity != "note"]
-    lists = [(finding, _names(bench, control, finding, without)) for finding in worrying]
-    # Faults come in company, and curing one of two may show nothing: what cures each, together, is an arm of its own.
-    firsts: list[str] = []
-    for _, names in lists:
-        firsts += [name for name in names if name not in firsts][:1]
-    for place, (finding, names) in enumerate(lists):
-        for name in names[: _OF_EACH if place else _OF_THE_FIRST]:
+    found = [(finding, _names(bench, control, finding, without)) for finding in diagnosis]
+    worrying = [(finding, names) for finding, names in found if finding.severity != "note" and names]
+    notes = [(finding, names) for finding, names in found if finding.severity == "note" and names]
+    notes = [(finding, names) for finding, names in notes if finding.symptom != "good-fit"]
+    for cures in (worrying, (*worrying, *notes), worrying[:2]) if worrying else ():
+        names, reason = _together(bench, control, cures)
+        if len(names) > 1:
+            yield 0, names, reason
+    for place, (finding, names) in enumerate(worrying):
+        for rank, name in enumerate(names[: _OF_EACH if place else _OF_THE_FIRST]):
             yield from ((0, (name,) * times, finding.symptom) for times in range(1, DOSES.get(name, 1) + 1))
-        if place == 0:
-            together = " and ".join(dict.fromkeys(finding.symptom for finding in worrying))
-            for count in sorted({len(firsts), 2} & set(range(2, len(firsts) + 1)), reverse=True):
-                yield 0, tuple(firsts[:count]), together
-            if len(names) > 1:
+            if place == rank == 0 and len(names) > 1:
                 yield 0, tuple(names[:2]), finding.symptom
-    for finding, names in lists:
+    for finding, names in (*worrying, *notes):
         yield from ((1, (name,), finding.symptom) for name in names)
-    for finding in diagnosis:
-        if finding.severity == "note" and finding.symptom != "good-fit":
-            yield from ((1, (name,), finding.symptom) for name in _names(bench, control, finding, without))
     yield from ((1, (name,), "") for name in GENERAL if name not in without)
+
+
+Cures = Sequence[tuple[Finding, list[str]]]
+
+
+def _together(bench: Treats, control: Any, cures: Cures) -> tuple[tuple[str, ...], str]:
+    """Return the first treatment of each finding that still changes something behind the others, and the symptoms.
+
+    Faults come in company, and curing one of two may show nothing: so the treatments of all grave findings are an arm
+    of its own, and those of all findings, the remarks included, which may be causes that others outshine.
+    """
+    chosen: dict[str, str] = {}
+    for finding, names in cures:
+        fresh = (name for name in names if name not in chosen)
+        fits = (name for name in fresh if bench.treated(control, (*chosen, name)) is not None)
+        if len(chosen) < _MOST_TOGETHER and (name := next(fits, "")):
+            chosen[name] = finding.symptom
+    return tuple(chosen), " and ".join(dict.fromkeys(chosen.values()))
 
 
 def _names(bench: Treats, control: Any, finding: Finding, without: Collection[str]) -> list[str]:

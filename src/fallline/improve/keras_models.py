@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +13,13 @@ import numpy as np
 
 from fallline.data import folds as make_folds
 from fallline.errors import InputError
-from fallline.experiment import experiment
+from fallline.experiment.account import Plan, account
+from fallline.experiment.keras_arms import Memory, score_models
 from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
 from fallline.improve.bench import Bench, OnProgress
 from fallline.train import diagnose_training, train
 from fallline.train.arrays import as_arrays, rows_of
-from fallline.treatments import design_of, facts_of, finished_model, treat
+from fallline.treatments import design_key, design_of, facts_of, finished_model, treat
 from fallline.types import Design, Diagnosis, Experiment, Run, Score
 
 __all__ = ["KerasBench", "design_from"]
@@ -101,6 +101,7 @@ class KerasBench(Bench):
         self.x, self.y = as_arrays(x, "x"), as_arrays(y, "y")
         rows = rows_of((self.x, self.y), "x and y")
         self._facts: dict[str, Mapping[str, Any]] = {}
+        self._memory: tuple[Memory, Memory] = ({}, {})  # of each partition
         self.inner = np.arange(rows)
         plain = isinstance(self.x, np.ndarray) and isinstance(self.y, np.ndarray)
         self.kind = facts_of(control.build(), self.x, self.y).get("kind") if plain else None
@@ -151,12 +152,7 @@ class KerasBench(Bench):
 
     def key(self, subject: Any) -> str:
         """Return what tells two designs apart."""
-        parts = [subject.model, subject.compiled, dict(subject.training), subject.target_scale]
-        text = json.dumps(parts, sort_keys=True, default=_text)
-        # Keras counts the names that it makes up on and on: the same model, built again, has others.
-        for place, name in enumerate(_names(subject.model)):
-            text = text.replace(json.dumps(name), f'"#{place}"')
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return design_key(subject)
 
     def diagnosed(self, subject: Any, on_progress: OnProgress) -> Diagnosis:
         """Check the model and the data, train once on the rows of the choices, and say what is wrong."""
@@ -173,12 +169,16 @@ class KerasBench(Bench):
     def experiment(
         self, control: Any, arms: Mapping[str, Any], seeds: Sequence[int], partition: int, on_progress: OnProgress
     ) -> Experiment:
-        """Compare designs with a control on the rows of the choices."""
+        """Compare designs with a control on the rows of the choices; what was trained before is remembered."""
         x, y = self._rows(self.inner)
-        return experiment(
-            control, arms, x, y, seeds=seeds, folds=self.partitions[partition], metric=self.metric,
-            on_progress=on_progress,
-        )  # fmt: skip
+        plan = Plan(seeds, self.partitions[partition], self.metric, on_progress=on_progress)
+        found = score_models(control, arms, x, y, plan, training={}, memory=self._memory[partition])
+        return account(found, seeds)
+
+    def remembers(self, subject: Any, seeds: Sequence[int], partition: int) -> bool:
+        """Return whether an experiment would find the subject's scores without training it."""
+        known = {(key, seed) for key, seed, _ in self._memory[partition]}
+        return all((self.key(subject), seed) in known for seed in seeds)
 
     def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
         """Train what was found, and score it beside the control and the constant prediction."""
@@ -238,27 +238,8 @@ class KerasBench(Bench):
             random.setstate(state)
 
 
-def _names(config: Any) -> list[str]:
-    """Return the names of a serialised model and of its layers, as they come."""
-    found: dict[str, None] = {}
-    if isinstance(config, Mapping):
-        inside = config.get("config")
-        if isinstance(inside, Mapping) and isinstance(inside.get("name"), str):
-            found[inside["name"]] = None
-        for value in config.values():
-            found |= dict.fromkeys(_names(value))
-    elif isinstance(config, (list, tuple)):
-        for value in config:
-            found |= dict.fromkeys(_names(value))
-    return list(found)
-
-
 def _scaled(design: Design, y: Any) -> Any:
     if design.target_scale is None:
         return y
     centre, scale = design.target_scale
     return (y - centre) / scale
-
-
-def _text(value: Any) -> Any:
-    return np.asarray(value).tolist() if hasattr(value, "shape") else repr(value)

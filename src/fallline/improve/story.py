@@ -83,6 +83,8 @@ def decided(entry: LedgerEntry, *, going_on: bool) -> Told:
     rows = [f"{one.name}: {one.mean:+.4g} [{one.low:+.4g}, {one.high:+.4g}]  {one.decision}" for one in best_first]
     if entry.kept:
         end = f"Kept: {entry.kept}."
+        if found[entry.kept].decision != "helps":
+            end = f"Kept: {entry.kept}, which was better on every fold of both experiments."
     elif going_on:
         end = "Nothing is certain yet; what looks best is tried again."
     else:

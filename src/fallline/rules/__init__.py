@@ -6,6 +6,7 @@ parameters of its ``examine`` are the statistics it needs. To add one, add one f
 
 from __future__ import annotations
 
+from fallline.rules._from_data import sentinels_of
 from fallline.rules._from_model import static_statistics
 from fallline.rules._from_recipe import prepared_statistics
 from fallline.rules._from_run import plain_checked
@@ -22,5 +23,6 @@ __all__ = [
     "discover",
     "plain_checked",
     "prepared_statistics",
+    "sentinels_of",
     "static_statistics",
 ]

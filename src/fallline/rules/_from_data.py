@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["label_statistics", "order_correlation", "relation_statistics", "table_statistics", "validation_statistics"]
+__all__ = [
+    "label_statistics",
+    "order_correlation",
+    "relation_statistics",
+    "sentinels_of",
+    "table_statistics",
+    "validation_statistics",
+]
 
 # Rows looked at: enough for a correlation to 1 %, few enough for a tenth of a second.
 SAMPLE = 10_000
@@ -40,8 +47,16 @@ def _sample(n: int, most: int) -> np.ndarray:
     return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(int)
 
 
-def _sentinels(x: np.ndarray, names: Sequence[str] | None) -> dict[str, tuple[float, float]]:
-    found: dict[str, tuple[float, float]] = {}
+def sentinels_of(x: np.ndarray) -> dict[int, tuple[float, float]]:
+    """Return column -> (the value that stands for "missing" in it, its share of the rows).
+
+    Args:
+        x: (n, p) numbers; with a gap, a column has no sentinel.
+
+    >>> sentinels_of(np.array([[1.0, -999.0], [2.0, 0.1], [3.0, 0.2], [5.0, 0.0]]))
+    {1: (-999.0, 0.25)}
+    """
+    found: dict[int, tuple[float, float]] = {}
     candidates = np.flatnonzero(np.isin(x.min(axis=0), SENTINELS) | np.isin(x.max(axis=0), SENTINELS))
     for j in candidates.tolist():
         for value in (float(x[:, j].min()), float(x[:, j].max())):
@@ -50,7 +65,7 @@ def _sentinels(x: np.ndarray, names: Sequence[str] | None) -> dict[str, tuple[fl
             if value not in SENTINELS or marked.mean() < LEAST_SHARE or len(rest) < 2:
                 continue
             if np.abs(rest - value).min() > APART * max(float(rest.std()), 1e-12):
-                found[_name(names, j)] = (value, float(marked.mean()))
+                found[j] = (value, float(marked.mean()))
     return found
 
 
@@ -74,7 +89,7 @@ def table_statistics(x: np.ndarray, names: Sequence[str] | None = None) -> dict[
     if len(flat) < 4:
         return found
     if x.ndim == 2:
-        found["sentinels"] = _sentinels(flat, names)
+        found["sentinels"] = {_name(names, j): marked for j, marked in sentinels_of(flat).items()}
     if 2 <= flat.shape[1] <= MOST_INPUTS and x.ndim == 2:
         found |= _twins(flat, names)
     return found

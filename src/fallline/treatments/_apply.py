@@ -11,7 +11,7 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.errors import InputError, nearest
 from fallline.recipe.resolve import resolve
-from fallline.rules import static_statistics
+from fallline.rules import sentinels_of, static_statistics
 from fallline.treatments._saving import without_tensorflow
 from fallline.treatments._treatment import Treatment, discover
 from fallline.types import Design, Problem, Recipe, Run
@@ -128,7 +128,8 @@ def facts_of(model: Any, x: Any, y: Any = None) -> dict[str, Any]:
     Returns:
         ``kind``, ``n_rows``, ``class_counts``, ``target_min``, ``target_max``, ``target_mean``, ``target_sd``,
         ``target_width``, ``missing_inputs``, and for one input array ``input_mean`` and ``input_variance`` of its last
-        axis, ``input_whitening``, (kernel, bias), as far as they can be told.
+        axis, ``input_without_sentinels``, the same two where numbers stand for gaps, and ``input_whitening``,
+        (kernel, bias), as far as they can be told.
     """
     found: dict[str, Any] = {}
     if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
@@ -148,9 +149,20 @@ def facts_of(model: Any, x: Any, y: Any = None) -> dict[str, Any]:
             mean = np.where(present, table, 0.0).sum(axis=0) / count
             variance = np.where(present, (table - mean) ** 2, 0.0).sum(axis=0) / count
         found |= {"input_mean": mean, "input_variance": variance, "missing_inputs": int((~present).sum())}
+        if x.ndim == 2 and (marks := sentinels_of(table)):
+            found["input_without_sentinels"] = _without(table, marks)
         if x.ndim == 2 and present.all() and x.shape[1] <= _MOST_WHITENED and len(x) > x.shape[1]:
             found["input_whitening"] = _whitening(table[:_WHITENED_ROWS], mean)
     return found | {"n_rows": len(y) if y is not None else len(x)}
+
+
+def _without(table: np.ndarray, marks: Mapping[int, tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (mean, variance) of each column without the value that stands for a gap in it."""
+    values = np.full(table.shape[1], np.nan)
+    for column, (value, _) in marks.items():
+        values[column] = value
+    rest = np.where(table == values, np.nan, table)
+    return np.nanmean(rest, axis=0), np.nanvar(rest, axis=0)
 
 
 def _whitening(table: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

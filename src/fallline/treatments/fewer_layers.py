@@ -30,9 +30,9 @@ from fallline.types import Design, Recipe
 __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]
 
 SYMPTOMS = (
-    "vanishing-gradients",
     "layer-not-learning",
     "plateau",
+    "vanishing-gradients",
     "exploding-gradients",
 )
 AIM = "learning"

@@ -2,8 +2,9 @@
 
 What it does
 ------------
-A Keras model gets a Normalization layer and behind it one that turns NaN into 0, the mean. A recipe, which always
-fills gaps, scales robustly and squashes values far from the others, such as -999.
+A Keras model gets a Normalization layer and behind it one that turns NaN into 0, the mean; where -999 and the like
+stand for gaps, mean and variance leave them out, and what is far from the others is cut off. A recipe, which always
+fills gaps, scales robustly and squashes values far from the others.
 
 When it helps
 -------------
@@ -23,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import input_shape, insert, model_of, normalisable, scaling, with_model
+from fallline.treatments._configs import input_shape, insert, layers, model_of, normalisable, scaling, with_model
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 
@@ -34,6 +35,9 @@ SYMPTOMS = (
     "divergence",
 )
 AIM = "learning"
+
+NAME = "fill_missing"
+FARTHEST = 5.0  # sds; a sentinel is farther from all other values
 
 
 def for_recipe(recipe: Recipe, known: Mapping[str, Any]) -> Recipe | None:
@@ -46,12 +50,18 @@ def for_recipe(recipe: Recipe, known: Mapping[str, Any]) -> Recipe | None:
 def for_keras(design: Design, known: Mapping[str, Any]) -> Design | None:
     """Put a small model in front that scales and fills."""
     mean, variance, model = known.get("input_mean"), known.get("input_variance"), model_of(design)
-    if mean is None or variance is None or not known.get("missing_inputs") or not normalisable(model):
+    marked = known.get("input_without_sentinels")
+    gaps = known.get("missing_inputs") or marked is not None
+    if mean is None or variance is None or not gaps or not normalisable(model):
+        return None
+    if any(one["config"]["name"] == NAME for one in layers(model, containers=True)):
         return None
     import keras
 
+    mean, variance = marked or (mean, variance)
     given = keras.Input(batch_shape=input_shape(model))
-    scaled = keras.saving.deserialize_keras_object(scaling(mean, variance, name="fill_missing_scaling"))(given)
-    filled = keras.Model(given, keras.ops.nan_to_num(scaled), name="fill_missing")
+    scaled = keras.saving.deserialize_keras_object(scaling(mean, variance, name=f"{NAME}_scaling"))(given)
+    out = keras.ops.nan_to_num(scaled)
+    filled = keras.Model(given, out if marked is None else keras.ops.clip(out, -FARTHEST, FARTHEST), name=NAME)
     insert(model, keras.saving.serialize_keras_object(filled))
     return with_model(design, model)

@@ -30,9 +30,9 @@ from fallline.types import Design, Recipe
 __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]
 
 SYMPTOMS = (
+    "divergence",
     "learning-rate-too-high",
     "oscillation",
-    "divergence",
     "exploding-gradients",
     "dead-relu",
     "targets-not-scaled",

@@ -29,9 +29,10 @@ from fallline.types import FULL_BATCH, Design, Recipe
 __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]
 
 SYMPTOMS = (
-    "bad-initial-scale",
     "vanishing-gradients",
+    "bad-initial-scale",
     "ill-conditioned",
+    "dead-relu",
     "layer-not-learning",
     "exploding-gradients",
     "saturated-units",

@@ -31,14 +31,14 @@ from fallline.types import INITIALIZERS_OF, Design, Recipe
 __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]
 
 SYMPTOMS = (
-    "symmetric-units",
     "bad-initial-scale",
+    "symmetric-units",
+    "dead-relu",
     "vanishing-gradients",
     "exploding-gradients",
     "plateau",
     "saturated-units",
     "divergence",
-    "dead-relu",
     "no-skill",
 )
 AIM = "learning"

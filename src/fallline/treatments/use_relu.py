@@ -2,11 +2,13 @@
 
 What it does
 ------------
-Replaces sigmoid, tanh and the like in the hidden layers by ReLU, and draws their weights by he_normal.
+Replaces sigmoid, tanh and the like in the hidden layers by ReLU, and the exponential, and draws their weights by
+he_normal.
 
 When it helps
 -------------
-The error shrinks from layer to layer on its way back, because bounded units are flat at their ends.
+The error shrinks from layer to layer on its way back, because bounded units are flat at their ends; or exponentials of
+exponentials are beyond all bounds.
 
 What it may cost
 ----------------
@@ -32,6 +34,8 @@ __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]
 SYMPTOMS = (
     "vanishing-gradients",
     "saturated-units",
+    "exploding-gradients",
+    "divergence",
     "layer-not-learning",
     "plateau",
     "underfit-flat",
@@ -40,6 +44,7 @@ SYMPTOMS = (
 AIM = "learning"
 
 BOUNDED = ("sigmoid", "hard_sigmoid", "tanh", "softsign", "softmax", "lecun_tanh", "hard_tanh")
+BOUNDLESS = ("exponential",)
 
 
 def for_recipe(recipe: Recipe, known: Mapping[str, Any]) -> Recipe | None:
@@ -50,9 +55,9 @@ def for_recipe(recipe: Recipe, known: Mapping[str, Any]) -> Recipe | None:
 
 
 def for_keras(design: Design, known: Mapping[str, Any]) -> Design | None:
-    """Replace bounded activations and the initialisers in front of them."""
+    """Replace bounded and boundless activations and the initialisers in front of them."""
     model = model_of(design)
-    if not rewrite_activations(model, lambda name: "relu" if name in BOUNDED else None):
+    if not rewrite_activations(model, lambda name: "relu" if name in (*BOUNDED, *BOUNDLESS) else None):
         return None
     suit_initializers(model)
     return with_model(design, model).with_(weights={})

@@ -29,8 +29,8 @@ from fallline.types import FULL_BATCH, GRADIENT_FREE, Design, Recipe
 __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]
 
 SYMPTOMS = (
-    "divergence",
     "exploding-gradients",
+    "divergence",
     "learning-rate-too-high",
     "dead-relu",
 )
