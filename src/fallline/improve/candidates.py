@@ -109,9 +109,9 @@ def _plans(
     notes = [(finding, names) for finding, names in found if finding.severity == "note" and names]
     notes = [(finding, names) for finding, names in notes if finding.symptom != "good-fit"]
     for cures in (worrying, (*worrying, *notes), worrying[:2]) if worrying else ():
-        names, reason = _together(bench, control, cures)
-        if len(names) > 1:
-            yield 0, names, reason
+        joined, reason = _together(bench, control, cures)
+        if len(joined) > 1:
+            yield 0, joined, reason
     for place, (finding, names) in enumerate(worrying):
         for rank, name in enumerate(names[: _OF_EACH if place else _OF_THE_FIRST]):
             yield from ((0, (name,) * times, finding.symptom) for times in range(1, DOSES.get(name, 1) + 1))
