@@ -228,3 +228,15 @@ def test_what_cures_all_findings_comes_first():
         ("raise-learning-rate", "wider-layers", "warm-up"),
         ("raise-learning-rate",),
     ]
+
+
+def test_it_ends_where_nothing_is_left_to_gain(improve):
+    class Solved(Computed):
+        def constant(self, metric):
+            return 1.0
+
+    found = improve(Solved({"raise-learning-rate": 0.995, "use-adam": 0.0, "wider-layers": 0.0}))
+    assert found.outcome == "solved"
+    assert found.treatments == ("raise-learning-rate",)
+    assert len(found.ledger) == 1
+    assert improve(Solved({"raise-learning-rate": 0.5, "use-adam": 0.0})).outcome == "nothing helps"

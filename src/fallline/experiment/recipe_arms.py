@@ -14,7 +14,7 @@ from fallline.score import score
 from fallline.treatments import treat
 from fallline.types import Problem, Recipe, Run, Score
 
-__all__ = ["score_recipes"]
+__all__ = ["constant_scores", "score_recipes"]
 
 
 def score_recipes(control: Recipe, treated: Any, problem: Problem, plan: Plan) -> Scored:
@@ -66,7 +66,7 @@ def _arms(base: Recipe, treated: Any, problem: Problem) -> dict[str, Recipe]:
     return arms
 
 
-def _constant(problem: Problem, pair: Pair) -> tuple[Score, ...]:
+def constant_scores(problem: Problem, pair: Pair) -> tuple[Score, ...]:
     """Scores, on a fold's held-out rows, of the constant prediction that its training rows suggest."""
     rows, held = pair
     y = problem.y[rows]
@@ -80,7 +80,7 @@ def _constant(problem: Problem, pair: Pair) -> tuple[Score, ...]:
 
 
 def _metric(problem: Problem, pair: Pair, wanted: str | None) -> tuple[str, bool]:
-    known = {one.metric: one.higher_is_better for one in _constant(problem, pair)}
+    known = {one.metric: one.higher_is_better for one in constant_scores(problem, pair)}
     name = wanted or next(iter(known))
     if name not in known:
         raise InputError(f"There is no metric {name!r} for this problem; its scores are {', '.join(known)}.")
@@ -91,4 +91,4 @@ def _value(run: Run, metric: str, problem: Problem, pair: Pair) -> float:
     values = {one.metric: one.value for one in run.scores}
     if np.isfinite(values.get(metric, np.nan)):
         return float(values[metric])
-    return float({one.metric: one.value for one in _constant(problem, pair)}[metric])
+    return float({one.metric: one.value for one in constant_scores(problem, pair)}[metric])

@@ -18,6 +18,7 @@ from fallline.search import checked_seeds
 from fallline.types import (
     Comparison,
     Diagnosis,
+    End,
     Experiment,
     ImproveEvent,
     Improvement,
@@ -35,6 +36,8 @@ Stage = Literal["screen", "confirm"]
 
 # Of the arms of a screen that is not decided, so many go on with fresh seeds and other folds.
 _MOST_CONFIRMED = 3
+# Share of what the best constant prediction falls short by: with less of it there is nothing left to gain.
+_LEFT = 0.01
 # Of arms that help, one with fewer treatments is preferred if it has this share of the largest gain.
 _NEARLY = 0.95
 
@@ -179,11 +182,11 @@ class _Work:
         self.tried: set[str] = set()
         self.hurting: set[str] = set()
         self.before = self.after = Diagnosis()
+        self.outcome: End = "nothing helps"
         self.under_way = False  # an experiment
 
     def improvement(self) -> Improvement:
         """Do it all."""
-        outcome: Literal["nothing helps", "budget", "interrupted"] = "nothing helps"
         run: Run | None = None
         scores: tuple[Score, ...] = ()
         try:
@@ -192,17 +195,17 @@ class _Work:
                 while self.round():
                     pass
             except OverBudgetError:
-                outcome = "budget"
-            self.tell("stopped", *story.stopped(outcome, self.kept, under_way=self.under_way))
+                self.outcome = "budget"
+            self.tell("stopped", *story.stopped(self.outcome, self.kept, under_way=self.under_way))
             run, scores = self.bench.finished(self.subject, self.passed_on)
             self.after = run.diagnosis
             self.budget.spent += self.budget.last_trainings
             self.tell("scored", *story.scored(scores, self.kept, self.bench.held_out))
         except KeyboardInterrupt:
-            outcome = "interrupted"
-            self.tell("stopped", *story.stopped(outcome, self.kept, under_way=self.under_way))
+            self.outcome = "interrupted"
+            self.tell("stopped", *story.stopped(self.outcome, self.kept, under_way=self.under_way))
         return Improvement(
-            self.subject, self.kept, run, scores, tuple(self.entries), self.before, self.after, outcome,
+            self.subject, self.kept, run, scores, tuple(self.entries), self.before, self.after, self.outcome,
             self.budget.spent, self.budget.elapsed(),
         )  # fmt: skip
 
@@ -254,20 +257,33 @@ class _Work:
         return found
 
     def round(self) -> bool:
-        """Try the next candidates; False: there is none left."""
+        """Try the next candidates; False: there is none left, or nothing to gain."""
         offered = self.offered()
         if not offered:
             return False
         self.tell("candidates", *story.offered(offered, self.kept))
-        screen, best = self.measured("screen", offered)
-        if best is None and (hopeful := _hopeful(screen, offered)):
-            _, best = self.measured("confirm", hopeful, screen)
+        found, best = self.measured("screen", offered)
+        hopeful = [] if self.solved(found, "control") else _hopeful(found, offered)
+        if best is None and hopeful:
+            found, best = self.measured("confirm", hopeful, found)
         if best is not None:
             self.subject, self.kept = best.subject, (*self.kept, *best.treatments)
+        if self.solved(found, best.name if best is not None else "control"):
+            self.outcome = "solved"
+            return False
+        if best is not None:
             if not self.budget.affords(1 + 2 * self.bench.folds):  # no experiment would follow the diagnosis
                 raise OverBudgetError
             self.after = self.diagnosed(self.within_budget)
         return True
+
+    def solved(self, found: Experiment, arm: str) -> bool:
+        """Return whether an arm falls so little short of the best possible score that nothing is left to gain."""
+        constant = self.bench.constant(found.metric)
+        if constant is None or arm not in found.scores:
+            return False
+        best, values = float(found.higher_is_better), found.scores[arm]
+        return abs(best - sum(values) / len(values)) <= _LEFT * abs(best - constant)
 
     def offered(self) -> list[Candidate]:
         """Return the next candidates, as many as an experiment takes."""

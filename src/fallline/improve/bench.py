@@ -60,6 +60,13 @@ class Bench(ABC):
         """Return whether an experiment would find the subject's scores without training it."""
         return False
 
+    def constant(self, metric: str) -> float | None:
+        """Return what the best constant prediction scores; None where there is none to tell.
+
+        The best possible score is 1 of what rises, and else 0.
+        """
+        return None
+
     @abstractmethod
     def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
         """Train what was found, and score it beside the control and the baselines on the rows that no choice saw."""

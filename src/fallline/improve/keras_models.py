@@ -180,6 +180,14 @@ class KerasBench(Bench):
         known = {(key, seed) for key, seed, _ in self._memory[partition]}
         return all((self.key(subject), seed) in known for seed in seeds)
 
+    def constant(self, metric: str) -> float | None:
+        """Return what the best constant prediction scores on the rows of the choices."""
+        if self.kind is None:
+            return None
+        y = self._rows(self.inner)[1]
+        scores = score_outputs(self.kind, y, constant_outputs(self.kind, y, y))
+        return {one.metric: one.value for one in scores}.get(metric)
+
     def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
         """Train what was found, and score it beside the control and the constant prediction."""
         run, scores = self._last(better, "model", on_progress)

@@ -15,6 +15,7 @@ Told = tuple[str, dict[str, Any]]
 
 _ENDS = {
     "nothing helps": "No treatment is left that helps.",
+    "solved": "The loss is below 1 % of a constant prediction's: next to nothing is left to gain.",
     "budget": "The budget is spent.",
     "interrupted": "Interrupted.",
 }

@@ -14,6 +14,7 @@ from fallline import recipe as recipes
 from fallline.data import restricted
 from fallline.errors import InputError
 from fallline.experiment import experiment
+from fallline.experiment.recipe_arms import constant_scores
 from fallline.improve.bench import Bench, OnProgress
 from fallline.search import metric_of, partition
 from fallline.train import train_problem
@@ -97,6 +98,11 @@ class TableBench(Bench):
             control, arms, self.inner, seeds=seeds, folds=self.partitions[partition], metric=self.metric,
             on_progress=on_progress,
         )  # fmt: skip
+
+    def constant(self, metric: str) -> float | None:
+        """Return what the best constant prediction scores on the rows of the choices."""
+        rows = np.arange(self.inner.n_rows)
+        return {one.metric: one.value for one in constant_scores(self.inner, (rows, rows))}.get(metric)
 
     def finished(self, better: Any, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
         """Train what was found, and score it beside the control and the baselines."""

@@ -32,6 +32,7 @@ _LEVELS: dict[Decision, str] = {"helps": "good", "hurts": "serious", "cannot tel
 _WHO = {"model": "with what was kept", "control": "as it was before"}
 _ENDS = {
     "nothing helps": "It ended because nothing more was found to help.",
+    "solved": "It ended because next to nothing was left to gain.",
     "budget": "It ended because the budget was spent.",
 }
 _NOTHING = "Nothing was tried, so nothing was kept or thrown away: this is the recipe as it was given."

@@ -12,7 +12,7 @@ from fallline.types.evaluation import Difference, Evaluation
 from fallline.types.experiment import Comparison, Decision, Experiment
 from fallline.types.final import FinalModel
 from fallline.types.gradients import GradientCheck, TensorCheck
-from fallline.types.improvement import EventKind, ImproveEvent, Improvement, LedgerEntry
+from fallline.types.improvement import End, EventKind, ImproveEvent, Improvement, LedgerEntry
 from fallline.types.inside import LAYER_STATISTICS, NETWORK_STATISTICS, Inside
 from fallline.types.landscape import Landscape
 from fallline.types.objective import Evaluations, Objective
@@ -64,6 +64,7 @@ __all__ = [
     "Diagnosis",
     "Difference",
     "Dimension",
+    "End",
     "EnsembleRecipe",
     "Evaluation",
     "Evaluations",

@@ -13,8 +13,9 @@ from fallline.types.recipe import Recipe
 from fallline.types.run import Run, Score
 from fallline.types.treatment import Design
 
-__all__ = ["EventKind", "ImproveEvent", "Improvement", "LedgerEntry"]
+__all__ = ["End", "EventKind", "ImproveEvent", "Improvement", "LedgerEntry"]
 
+End = Literal["nothing helps", "solved", "budget", "interrupted"]
 EventKind = Literal["diagnosed", "candidates", "experiment", "decided", "stopped", "scored"]
 
 
@@ -77,7 +78,8 @@ class Improvement:
         ledger: every experiment.
         before: what the control's training showed.
         after: what the better one's showed.
-        outcome: ``nothing helps`` (any more), ``budget``, or ``interrupted``.
+        outcome: ``nothing helps`` (any more), ``solved`` (next to nothing is left to gain), ``budget``, or
+            ``interrupted``.
         trainings: how many it took; a recipe's ensemble counts as one.
         seconds: how long it took.
     """
@@ -89,7 +91,7 @@ class Improvement:
     ledger: tuple[LedgerEntry, ...]
     before: Diagnosis
     after: Diagnosis
-    outcome: Literal["nothing helps", "budget", "interrupted"]
+    outcome: End
     trainings: int
     seconds: float
 
