@@ -57,17 +57,7 @@ def train(
     numbers = program.place({"learning_rate": np.float32(given)})
     both = [program.place(toy.rows_for(len(seeds), rows)) for rows in (np.arange(16), np.arange(16, 24))]
     schedule = toy.orders(seeds, np.arange(16), sum(chunks), 5)
-    seen, done = [], 0
-    for epochs in chunks:
-        part = np.minimum(np.arange(done, done + max(chunks)), sum(chunks) - 1)
-        now = schedule._replace(
-            order=schedule.order[:, part], rates=schedule.rates[:, part], rest=schedule.rest[:, part],
-            rest_rate=schedule.rest_rate[:, part],
-        )  # fmt: skip
-        placed, found = program.start(data, epochs, placed, numbers, program.place(now), *both)
-        seen.append(np.asarray(found)[: len(seeds), :epochs])
-        done += epochs
-    return jax.tree.map(lambda a: np.asarray(a)[: len(seeds)], placed), np.concatenate(seen, axis=1)
+    return toy.run_chunks(program, data, placed, numbers, schedule, both, chunks)
 
 
 @cache  # one compiled program for all tests that ask for the same

@@ -29,18 +29,8 @@ def train(program: Population, rates: list[float], chunks: tuple[int, ...], *, r
         schedule = schedule._replace(
             order=schedule.order[:, :, :3], rates=schedule.rates[:, :, :3], rows=np.full(3, 15, np.int32), rest=cut
         )
-    seen, done = [], 0
-    for epochs in chunks:
-        part = np.minimum(np.arange(done, done + max(chunks)), sum(chunks) - 1)
-        now = schedule._replace(
-            order=schedule.order[:, part], rates=schedule.rates[:, part], rest=schedule.rest[:, part],
-            rest_rate=schedule.rest_rate[:, part],
-        )  # fmt: skip
-        both = program.place(on_train), program.place(on_val)
-        placed, found = program.start(data, epochs, placed, numbers, program.place(now), *both)
-        seen.append(np.asarray(found)[:3, :epochs])
-        done += epochs
-    return jax.tree.map(lambda a: np.asarray(a)[:3], placed), np.concatenate(seen, axis=1)
+    both = program.place(on_train), program.place(on_val)
+    return toy.run_chunks(program, data, placed, numbers, schedule, both, chunks)
 
 
 @pytest.mark.parametrize("rest", [False, True])

@@ -127,23 +127,30 @@ def train(
     devices: int = 2,
 ) -> tuple[MemberState, np.ndarray]:
     """Train members on rows 0-15 and validate on 16-23; return the host's copies of the state and of what was seen."""
-    p, capacity = len(seeds), max(chunks)
+    p = len(seeds)
     program = population(p, stopping or Stopping(), devices)
     placed = program.place_state(begin(seeds, program.stopping))
     shared = program.place(data(), shared=True)
     numbers = program.place({"learning_rate": np.asarray(rates or [0.1] * p, np.float32)})
     on_train, on_val = program.place(rows_for(p, np.arange(16))), program.place(rows_for(p, np.arange(16, 24)))
     whole = orders(seeds, np.arange(16), sum(chunks), batch)
-    seen, done = [], 0
+    return run_chunks(program, shared, placed, numbers, whole, (on_train, on_val), chunks)
+
+
+def run_chunks(
+    program: Any, shared: Any, placed: Any, numbers: Any, whole: Schedule, evaluated: Any, chunks: Sequence[int]
+) -> tuple[MemberState, np.ndarray]:
+    """Train in chunks of epochs, all as long as the longest; what is given lies on the devices, but the schedule."""
+    p, seen, done = len(whole.order), [], 0
     for epochs in chunks:
-        part = np.minimum(np.arange(done, done + capacity), sum(chunks) - 1)
+        part = np.minimum(np.arange(done, done + max(chunks)), sum(chunks) - 1)
         schedule = whole._replace(
             order=whole.order[:, part],
             rates=whole.rates[:, part],
             rest=whole.rest[:, part],
             rest_rate=whole.rest_rate[:, part],
         )
-        placed, found = program.start(shared, epochs, placed, numbers, program.place(schedule), on_train, on_val)
+        placed, found = program.start(shared, epochs, placed, numbers, program.place(schedule), *evaluated)
         seen.append(np.asarray(found)[:p, :epochs])
         done += epochs
     return jax.tree.map(lambda a: np.asarray(a)[:p], placed), np.concatenate(seen, axis=1)

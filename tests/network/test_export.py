@@ -13,10 +13,11 @@ import pytest
 from fallline.data import Preparation, make_problem
 from fallline.network import build_network
 from fallline.network.activations import activation, apply_activation
-from fallline.network.export import Finish, export_model
+from fallline.network.export import Finish
 from fallline.train.prediction import apply_model
 from fallline.types import NetworkRecipe, PrepareRecipe, Recipe
 from tests.network import forward
+from tests.network.members import exported, stirred
 
 N = 60
 BASE = NetworkRecipe(
@@ -76,15 +77,6 @@ def made(name: str, clip_target: bool = True) -> tuple[keras.Model, np.ndarray, 
     raw = fitted.raw(problem.frame)
     outputs = OUTPUTS[kind]
     network = build_network(recipe, features=fitted.n_features, numbers=fitted.n_numeric, outputs=outputs)
-    rng = np.random.default_rng(7)
-    stirred: list[list[np.ndarray]] = []
-    for seed in range(k):  # no weight stays at its first value: zeros and ones would hide mistakes
-        trainable, fixed = network.initial(seed)
-        trainable = [w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for w in trainable]
-        fixed = [w + rng.uniform(0.1, 1.0, w.shape).astype(np.float32) if w.dtype == np.float32 else w for w in fixed]
-        stirred.append([*trainable, *fixed])
-    stacked = [np.stack(values) for values in zip(*stirred, strict=True)]
-    count = len(network.model.trainable_variables)
     quantity = kind in ("regression", "multioutput")
     finish = Finish(
         kind,
@@ -95,14 +87,8 @@ def made(name: str, clip_target: bool = True) -> tuple[keras.Model, np.ndarray, 
         high=np.array([5.4, -1.9e4][:outputs]) if quantity and clip_target else None,
         output=recipe.output,
     )
-    model = export_model(network, stacked[:count], stacked[count:], fitted, raw.shape[1], finish)
-    variables = [*network.model.trainable_variables, *network.model.non_trainable_variables]
-    z = forward.features(fitted, raw)
-    members = [
-        forward.member({v.path: w for v, w in zip(variables, weights, strict=True)}, recipe, z, fitted.n_numeric)
-        for weights in stirred
-    ]
-    return model, raw, forward.finish(np.stack(members), kind, finish)
+    model, expected = exported(network, recipe, stirred(network, k, by=0.3), fitted, raw, finish)
+    return model, raw, expected
 
 
 @pytest.mark.parametrize("name", CASES)

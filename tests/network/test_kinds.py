@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,29 +15,17 @@ from fallline.data.derived import as_pixels, flat_images, reconstruction_problem
 from fallline.data.problem import make_problem
 from fallline.errors import DataError, InputError, RecipeError
 from fallline.network import build_network
-from fallline.network.export import Finish, export_model
+from fallline.network.export import Finish
 from fallline.network.rbf import centres_and_widths
 from fallline.recipe import default, override
 from fallline.train.prediction import apply_model
 from fallline.types import NetworkRecipe, Recipe
-from tests.network import forward
+from tests.network.members import exported, stirred
 
 IMAGE = NetworkRecipe(
     kind="lenet5", image=(13, 12, 2), hidden=(7, 4), activation="tanh", initializer="glorot_uniform", embedding="none",
     dropout=0.1,
 )  # fmt: skip
-
-
-def stirred(network: Any, k: int, x: np.ndarray | None = None) -> list[list[np.ndarray]]:
-    """Weights of k members of which none stays at its first value."""
-    rng = np.random.default_rng(7)
-    members = []
-    for seed in range(k):
-        trainable, fixed = network.initial(seed, x)
-        trainable = [w + 0.1 * rng.normal(size=w.shape).astype(np.float32) for w in trainable]
-        fixed = [w + rng.uniform(0.1, 1.0, w.shape).astype(np.float32) if w.dtype == np.float32 else w for w in fixed]
-        members.append([*trainable, *fixed])
-    return members
 
 
 @pytest.mark.parametrize(("normalization", "k"), [("none", 1), ("batch", 2), ("layer", 2), ("group", 1)])
@@ -50,18 +37,8 @@ def test_lenet5_is_exported_as_its_members_average(normalization: str, k: int) -
     fitted = Preparation.fit(problem, np.arange(15), channels=2)
     raw = fitted.raw(images)
     network = build_network(recipe, features=fitted.n_features, numbers=fitted.n_numeric, outputs=3)
-    weights = stirred(network, k)
-    count = len(network.model.trainable_variables)
-    stacked = [np.stack(values) for values in zip(*weights, strict=True)]
-    finish = Finish("multiclass")
-    model = export_model(network, stacked[:count], stacked[count:], fitted, raw.shape[1], finish)
-    variables = [*network.model.trainable_variables, *network.model.non_trainable_variables]
-    z = forward.features(fitted, raw)
-    outs = [
-        forward.member({v.path: w for v, w in zip(variables, own, strict=True)}, recipe, z, fitted.n_numeric)
-        for own in weights
-    ]
-    np.testing.assert_allclose(apply_model(model, raw), forward.finish(np.stack(outs), "multiclass", finish), atol=2e-5)
+    model, expected = exported(network, recipe, stirred(network, k, by=0.1), fitted, raw, Finish("multiclass"))
+    np.testing.assert_allclose(apply_model(model, raw), expected, atol=2e-5)
     assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
 
 

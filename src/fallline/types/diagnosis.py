@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
+
+from fallline.types.verbs import verb
 
 __all__ = ["FAMILIES", "SEVERITIES", "Diagnosis", "Family", "Finding", "Severity"]
 
@@ -93,13 +94,11 @@ class Diagnosis:
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the findings with their confidence and severity; return Matplotlib's axes."""
-        # Drawing lives in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.plot").plot_diagnosis(self, ax)
+        return verb("fallline.plot:plot_diagnosis")(self, ax)
 
     def _repr_html_(self) -> str:
         """Return the findings with their evidence drawn, for a notebook."""
-        # Drawing lives in a higher room, which is looked up when a notebook asks.
-        found: str = importlib.import_module("fallline.report.findings").diagnosis_html(self)
+        found: str = verb("fallline.report.findings:diagnosis_html")(self)
         return found
 
     def __str__(self) -> str:

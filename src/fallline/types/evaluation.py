@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 
 from fallline.types.recipe import Recipe
 from fallline.types.run import Score
+from fallline.types.verbs import Reported
 
 __all__ = ["Difference", "Evaluation"]
 
@@ -54,7 +54,7 @@ class Difference:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Reported):
     """Scores of recipes and baselines on the held-out rows of the same folds.
 
     Args:
@@ -109,11 +109,6 @@ class Evaluation:
         sign = -1.0 if self.higher_is_better else 1.0
         means = {name: sign * self.score(name).value for name in self.names}
         return min(means, key=lambda name: (math.isnan(means[name]), means[name]))
-
-    def report(self, path: Any, *, overwrite: bool = False) -> Any:
-        """Write the self-contained HTML report; refuse to replace a file unless asked."""
-        # Reports live in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able values (NaN where there is none)."""

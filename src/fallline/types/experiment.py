@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from fallline.types.verbs import Reported, verb
 
 __all__ = ["Comparison", "Decision", "Experiment"]
 
@@ -41,7 +42,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Reported):
     """Treated arms beside an untreated control, on the same seeds and folds.
 
     Args:
@@ -91,13 +92,7 @@ class Experiment:
         Args:
             ax: axes to draw on; None: new ones.
         """
-        # Drawing lives in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.plot").plot_experiment(self, ax)
-
-    def report(self, path: Any, *, overwrite: bool = False) -> Any:
-        """Write the self-contained HTML report; refuse to replace a file unless asked."""
-        # Reports live in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
+        return verb("fallline.plot:plot_experiment")(self, ax)
 
     def _rows(self) -> list[tuple[str, ...]]:
         """The table: a line for the control and one for each arm."""

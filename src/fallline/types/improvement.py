@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from fallline.types.experiment import Experiment
 from fallline.types.recipe import Recipe
 from fallline.types.run import Run, Score
 from fallline.types.treatment import Design
+from fallline.types.verbs import Reported
 
 __all__ = ["End", "EventKind", "ImproveEvent", "Improvement", "LedgerEntry"]
 
@@ -66,7 +66,7 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, eq=False)
-class Improvement:
+class Improvement(Reported):
     """A better recipe (or Keras model), how it was found, and what it is worth.
 
     Args:
@@ -101,11 +101,6 @@ class Improvement:
         if not isinstance(self.better, Recipe):
             raise AttributeError("A Keras model was improved: its design is `.better`, the trained model `.run.model`.")
         return self.better
-
-    def report(self, path: Any, *, overwrite: bool = False) -> Any:
-        """Write the self-contained HTML report; refuse to replace a file unless asked."""
-        # Reports live in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, strings and numbers, ready for JSON."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from fallline.types.verbs import verb
 
 __all__ = ["Landscape"]
 
@@ -44,5 +45,4 @@ class Landscape:
         Args:
             ax: axes to draw on; None: new ones.
         """
-        # Drawing lives in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.plot").plot_landscape(self, ax)
+        return verb("fallline.plot:plot_landscape")(self, ax)

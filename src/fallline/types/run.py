@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from fallline.types.final import FinalModel
 from fallline.types.problem import Summary
 from fallline.types.recipe import Recipe
 from fallline.types.trace import Trace
+from fallline.types.verbs import Reported, verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,25 +97,6 @@ class Progress:
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-# Methods a person expects on a Run but that live in higher rooms; resolved when called, never at import.
-_RUN_VERBS = {
-    "predict": "fallline.train:predict",
-    "predict_proba": "fallline.train:predict_proba",
-    "save": "fallline.store:save_run",
-    "report": "fallline.report:write_report",
-    "diagnose": "fallline.diagnose:diagnose",
-    "plot": "fallline.plot:plot_run",
-    "export_onnx": "fallline.store.onnx_file:write_onnx",
-    "to_mlflow": "fallline.store.mlflow_log:log_mlflow",
-}
-
-
-def _verb(name: str) -> Callable[..., Any]:
-    module, function = _RUN_VERBS[name].split(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
-
-
 @dataclass(frozen=True, eq=False)
 class Deferred:
     """A model that is built when somebody asks for it: of a thousand runs few are ever used.
@@ -128,7 +109,7 @@ class Deferred:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(Reported):
     """One finished (or interrupted) training and everything known about it.
 
     Args:
@@ -193,41 +174,38 @@ class Run:
 
     def predict(self, x: Any) -> np.ndarray:
         """Predict for new rows: quantities in the target's units, or class labels."""
-        found: np.ndarray = _verb("predict")(self, x)
+        found: np.ndarray = verb("fallline.train:predict")(self, x)
         return found
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Predict class probabilities, shape (n, classes), or (n, k) per label for multi-label problems."""
-        found: np.ndarray = _verb("predict_proba")(self, x)
+        found: np.ndarray = verb("fallline.train:predict_proba")(self, x)
         return found
 
     def save(self, path: Any, *, overwrite: bool = False) -> Any:
         """Write the run folder; refuse to replace an existing one unless asked."""
-        return _verb("save")(self, path, overwrite=overwrite)
-
-    def report(self, path: Any, *, overwrite: bool = False) -> Any:
-        """Write the self-contained HTML report."""
-        return _verb("report")(self, path, overwrite=overwrite)
+        return verb("fallline.store:save_run")(self, path, overwrite=overwrite)
 
     def export_onnx(self, path: Any, *, overwrite: bool = False) -> Any:
         """Write the model as ONNX; needs the extra ``onnx``."""
-        return _verb("export_onnx")(self, path, overwrite=overwrite)
+        return verb("fallline.store.onnx_file:write_onnx")(self, path, overwrite=overwrite)
 
     def to_mlflow(
         self, *, experiment: str = "fallline", name: str | None = None, tracking_uri: str | None = None
     ) -> str:
         """Log recipe, curves, scores, findings and files to MLflow; return its run's id; needs the extra ``mlflow``."""
-        found: str = _verb("to_mlflow")(self, experiment=experiment, name=name, tracking_uri=tracking_uri)
+        log = verb("fallline.store.mlflow_log:log_mlflow")
+        found: str = log(self, experiment=experiment, name=name, tracking_uri=tracking_uri)
         return found
 
     def diagnose(self) -> Diagnosis:
         """Return what is wrong with this training, as the rules of today see it."""
-        found: Diagnosis = _verb("diagnose")(self)
+        found: Diagnosis = verb("fallline.diagnose:diagnose")(self)
         return found
 
     def plot(self, quantity: str = "loss", ax: Any = None, *, findings: bool = True) -> Any:
         """Draw the learning curves of one quantity, with the findings where they show; return Matplotlib's axes."""
-        return _verb("plot")(self, quantity, ax, findings=findings)
+        return verb("fallline.plot:plot_run")(self, quantity, ax, findings=findings)
 
     def with_(self, **changes: Any) -> Run:
         """Return the same run with some fields replaced."""

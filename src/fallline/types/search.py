@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fallline.types.diagnosis import Finding
 from fallline.types.recipe import Recipe
+from fallline.types.verbs import Reported, verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,23 +70,8 @@ class Trial:
     recipe: Recipe
 
 
-# What belongs to a higher room; looked up when called.
-_VERBS = {
-    "u_curve": "fallline.search.curves:u_curve",
-    "importance": "fallline.search.curves:importance",
-    "plot_u_curve": "fallline.search.plots:plot_u_curve",
-    "plot_importance": "fallline.search.plots:plot_importance",
-}
-
-
-def _verb(name: str) -> Callable[..., Any]:
-    module, function = _VERBS[name].split(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    return found
-
-
 @dataclass(frozen=True, eq=False)
-class Search:
+class Search(Reported):
     """All trials of a search, the best of them, and whether it lies on the border.
 
     Args:
@@ -136,12 +121,12 @@ class Search:
 
     def u_curve(self, entry: str) -> pd.DataFrame:
         """Return the score over one entry: its value, the best, the mean, and how many trials."""
-        found: pd.DataFrame = _verb("u_curve")(self, entry)
+        found: pd.DataFrame = verb("fallline.search.curves:u_curve")(self, entry)
         return found
 
     def importance(self) -> pd.DataFrame:
         """Return each entry's share of the score's variance."""
-        found: pd.DataFrame = _verb("importance")(self)
+        found: pd.DataFrame = verb("fallline.search.curves:importance")(self)
         return found
 
     def plot(self, ax: Any = None) -> Any:
@@ -150,16 +135,11 @@ class Search:
 
     def plot_u_curve(self, entry: str, ax: Any = None) -> Any:
         """Draw the score over one entry; return Matplotlib's axes."""
-        return _verb("plot_u_curve")(self, entry, ax)
+        return verb("fallline.search.plots:plot_u_curve")(self, entry, ax)
 
     def plot_importance(self, ax: Any = None) -> Any:
         """Draw each entry's share of the score's variance; return Matplotlib's axes."""
-        return _verb("plot_importance")(self, ax)
-
-    def report(self, path: Any, *, overwrite: bool = False) -> Any:
-        """Write the self-contained HTML report; refuse to replace a file unless asked."""
-        # Reports live in a higher room, which is looked up when it is asked for.
-        return importlib.import_module("fallline.report").write_report(self, path, overwrite=overwrite)
+        return verb("fallline.search.plots:plot_importance")(self, ax)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able values (NaN where there is none)."""

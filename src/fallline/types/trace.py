@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline.types.inside import Inside
+from fallline.types.verbs import verb
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,9 +115,9 @@ class Trace:
     def plot_layers(self, statistic: str = "gradient_norm", ax: Any = None) -> Any:
         """Draw a statistic of every layer over the epochs as a heat map; return Matplotlib's axes."""
         # As below.
-        return importlib.import_module("fallline.plot").plot_layers(self, statistic, ax)
+        return verb("fallline.plot:plot_layers")(self, statistic, ax)
 
     def to_tensorboard(self, folder: Any) -> Any:
         """Write the trace as TensorBoard's event files into a new folder; needs the extra ``tensorboard``."""
         # A higher room's, found by name when it is called.
-        return importlib.import_module("fallline.store.tensorboard").write_tensorboard(self, folder)
+        return verb("fallline.store.tensorboard:write_tensorboard")(self, folder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
+from fallline.types.verbs import verb
 
 __all__ = ["Design"]
 
@@ -37,7 +38,7 @@ class Design:
     def build(self) -> Any:
         """Return the compiled Keras model, with the kept weights where shapes allow."""
         # Keras is started by a higher room, and only when somebody asks for a model.
-        return importlib.import_module("fallline.treatments").build_model(self)
+        return verb("fallline.treatments:build_model")(self)
 
     def with_(self, **changes: Any) -> Design:
         """Return the same design with some fields replaced."""
