@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import DataError
+from fallline.keras_config import without_tensorflow
 from fallline.rules._from_data import (
     label_statistics,
     order_correlation,
@@ -424,7 +425,8 @@ def _built_copy(model: Any, x: Any) -> Any:
         return model
     table = table[:, None] if table.ndim == 1 else table
     try:
-        copy = type(model).from_config(model.get_config())
+        with without_tensorflow():
+            copy = type(model).from_config(model.get_config())
         copy.build((None, *table.shape[1:]))
     except (TypeError, ValueError, AttributeError, NotImplementedError):  # layers of the user's own without a config
         return model

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import RunFolderError
+from fallline.keras_config import without_tensorflow
 from fallline.store import atomic
 from fallline.store.model_classes import ACTIVATIONS, DTYPES, STOCK_CLASSES
-from fallline.treatments import without_tensorflow
 
 __all__ = ["check_model", "load_model", "load_model_bytes", "model_bytes"]
 

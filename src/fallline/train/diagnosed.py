@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline.diagnose import diagnose, examine
 from fallline.errors import FalllineError, InputError
+from fallline.keras_config import without_tensorflow
 from fallline.rules import plain_checked, static_statistics
 from fallline.train.api import train
 from fallline.types import Diagnosis, Run
@@ -83,31 +84,22 @@ def diagnose_training(
             # Keras warns of a softmax over one unit, once and from inside a layer; the diagnosis says it in full.
             warnings.filterwarnings("ignore", message=r"[\s\S]*softmax over axis")
             _compile(copy, model, x, before, loss, optimizer)
-            return _trained(copy, x, y, before, epochs, batch_size, validation_data, shuffle, seed, on_progress)
+            fitting = {
+                "epochs": epochs, "batch_size": batch_size, "validation_data": validation_data, "shuffle": shuffle
+            }  # fmt: skip
+            return _trained(copy, x, y, before, fitting, seed, on_progress)
     finally:
         if copy is model and kept is not None:
             model.set_weights(kept)
 
 
 def _trained(
-    copy: keras.Model,
-    x: Any,
-    y: Any,
-    before: dict[str, Any],
-    epochs: int,
-    batch_size: int,
-    validation_data: Any,
-    shuffle: bool,
-    seed: int,
-    on_progress: Any,
+    copy: keras.Model, x: Any, y: Any, before: dict[str, Any], fitting: dict[str, Any], seed: int, on_progress: Any
 ) -> Diagnosis:
     try:
-        run = train(
-            copy, x, y, validation_data=validation_data, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
-            seed=seed, early_stopping=False, verbose=0, on_progress=on_progress,
-        )  # fmt: skip
+        run = train(copy, x, y, seed=seed, early_stopping=False, verbose=0, on_progress=on_progress, **fitting)
     except (FalllineError, TypeError, ValueError) as refused:  # the latter two are Keras' own, of shapes and losses
-        return _by_keras(copy, x, y, before, epochs, batch_size, validation_data, shuffle, refused)
+        return _by_keras(copy, x, y, before, fitting, refused)
     if run.outcome == "interrupted":
         raise KeyboardInterrupt  # half a training has other symptoms than a whole one
     seen = run.facts.get("checked", {})
@@ -122,21 +114,11 @@ def _with(run: Run, checked: dict[str, Any]) -> Run:
 
 
 def _by_keras(
-    copy: keras.Model,
-    x: Any,
-    y: Any,
-    before: dict[str, Any],
-    epochs: int,
-    batch_size: int,
-    validation_data: Any,
-    shuffle: bool,
-    refused: Exception,
+    copy: keras.Model, x: Any, y: Any, before: dict[str, Any], fitting: dict[str, Any], refused: Exception
 ) -> Diagnosis:
     """Train by Keras' own fit what the engine refused; the check alone speaks where that fails, too."""
     try:
-        history = copy.fit(
-            x, y, epochs=epochs, batch_size=batch_size, validation_data=validation_data, shuffle=shuffle, verbose=0
-        )
+        history = copy.fit(x, y, verbose=0, **fitting)
     except Exception as error:  # whatever Keras or its backend thinks of it
         alone = examine(before)
         if all(finding.severity != "serious" for finding in alone):  # slow learning is no reason for an error
@@ -148,7 +130,8 @@ def _by_keras(
 def _copy(model: keras.Model, x: Any) -> keras.Model:
     """Return a model of the same layers and weights; a model that cannot be copied comes back itself."""
     try:
-        copy = keras.models.clone_model(model)
+        with without_tensorflow():
+            copy = keras.models.clone_model(model)
         if model.built and model.weights:
             if not copy.built:
                 copy.build(model.input_shape)

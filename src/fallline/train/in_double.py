@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from fallline.errors import InputError
+from fallline.keras_config import without_tensorflow
 
 __all__ = ["double_copy", "doubles"]
 
@@ -92,7 +93,8 @@ def double_copy(model: keras.Model, x: Tree, loss: Any) -> keras.Model:
     """
     try:
         with keras.utils.custom_object_scope(_own_objects(model)):
-            made = _from_config(model, _doubled(model.get_config()))
+            with without_tensorflow():
+                made = _from_config(model, _doubled(model.get_config()))
             if not made.built or len(made.variables) != len(model.variables):
                 made(x, training=False)
     except (TypeError, ValueError, NotImplementedError, AttributeError) as error:

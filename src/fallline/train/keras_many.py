@@ -14,6 +14,7 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.engine import configure
 from fallline.errors import InputError
+from fallline.keras_config import without_tensorflow
 from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.beginning import begin_optimizer
 from fallline.train.evaluations import evaluations
@@ -49,7 +50,6 @@ from fallline.train.many import ended_at_once, in_waves, state_bytes
 from fallline.train.orders import Member, Plan, bucket
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import average_after
-from fallline.treatments import without_tensorflow
 from fallline.types import FULL_BATCH, REDUCING, Deferred, Recipe, Run, Score
 
 __all__ = ["anatomy_of", "begin_many_keras", "train_many_keras"]

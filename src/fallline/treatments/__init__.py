@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fallline.treatments._apply import build_model, design_of, facts_of, finished_model, treat
 from fallline.treatments._key import design_key
-from fallline.treatments._saving import without_tensorflow
 from fallline.treatments._treatment import HEADINGS, Treatment, catalogue, discover, treatments_of
 
 __all__ = [
@@ -23,5 +22,4 @@ __all__ = [
     "finished_model",
     "treat",
     "treatments_of",
-    "without_tensorflow",
 ]

@@ -10,9 +10,9 @@ import numpy as np
 
 from fallline import recipe as recipes
 from fallline.errors import InputError, nearest
+from fallline.keras_config import without_tensorflow
 from fallline.recipe.resolve import resolve
 from fallline.rules import sentinels_of, static_statistics
-from fallline.treatments._saving import without_tensorflow
 from fallline.treatments._treatment import Treatment, discover
 from fallline.types import Design, Problem, Recipe, Run
 

@@ -1,4 +1,4 @@
-"""What Keras does when it writes a model as data, without what it need not do."""
+"""A Keras model as data, its config, without what Keras does for it and need not do; Keras itself is not imported."""
 
 from __future__ import annotations
 

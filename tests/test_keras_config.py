@@ -7,11 +7,14 @@ import sys
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from keras.src.utils import module_utils
 
+import fallline as fl
+from fallline.keras_config import without_tensorflow
 from fallline.store.model_file import model_bytes
-from fallline.treatments import design_of, without_tensorflow
+from fallline.treatments import design_of
 
 
 class _Watch(importlib.abc.MetaPathFinder):
@@ -48,6 +51,12 @@ def test_saving_and_treating_do_not_import_tensorflow(watch: _Watch) -> None:
     assert watch.asked == []
     keras.saving.serialize_keras_object(model)
     assert watch.asked  # Keras asks otherwise: without this the test above would prove nothing
+
+
+def test_checking_a_model_that_is_not_built_does_not_import_tensorflow(watch: _Watch) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    fl.check(keras.Sequential([keras.layers.Dense(1)]), x, x[:, 0], loss="mse")
+    assert watch.asked == []
 
 
 def test_keras_is_left_as_it_was(watch: _Watch) -> None:
