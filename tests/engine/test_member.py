@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.engine import DIVERGED, RUNNING, STOPPED, Rows, Schedule, Stopping
-from fallline.engine.member import end_epoch, evaluate, train_epoch, train_step
+from fallline.engine.evaluation import evaluate
+from fallline.engine.member import end_epoch, train_epoch, train_step
 from tests.engine import toy
 
 RATE = 0.05

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from fallline.engine.devices import configure, member_devices
+from fallline.engine.evaluation import Rows, evaluate
 from fallline.engine.inside import LayerTap, Observer, Watched, take_apart
 from fallline.engine.member import (
     DIVERGED,
     RUNNING,
     STOPPED,
     MemberState,
-    Rows,
     Schedule,
     StepSeen,
     Task,
-    evaluate,
     inspect_step,
     start_state,
     used_weights,

@@ -1,4 +1,4 @@
-"""One member of a population: its state, one epoch of training, evaluation, early stopping. Everything is traced.
+"""One member of a population: its state, one epoch of training, early stopping. Everything is traced.
 
 Shapes below: n rows in the data, b rows in a batch, s steps in an epoch, e epochs in a chunk.
 """
@@ -22,16 +22,14 @@ __all__ = [
     "RUNNING",
     "STOPPED",
     "MemberState",
-    "Rows",
     "Schedule",
     "StepSeen",
     "Task",
     "after_steps",
     "end_epoch",
-    "evaluate",
     "inspect_step",
     "objective_of",
-    "observe_batch",
+    "real_rows",
     "start_state",
     "take_rows",
     "train_epoch",
@@ -168,7 +166,7 @@ class _Moved(NamedTuple):
     grads: Tree
 
 
-def _valid(size: int, count: jax.Array) -> jax.Array:
+def real_rows(size: int, count: jax.Array) -> jax.Array:
     """Return (size,) float32: 1 for the first ``count`` rows of a batch, 0 for the padding behind them."""
     return (jnp.arange(size) < count).astype(jnp.float32)
 
@@ -185,7 +183,7 @@ def _move(
     params, aux, optimizer = carry
     x, y, own = batch
     size = jax.tree.leaves(x)[0].shape[0]
-    valid = _valid(size, count)
+    valid = real_rows(size, count)
     # Where no example has a weight of its own, none is read from memory.
     weight = (valid if own is None else own * valid) * (size / count)
     cost = partial(task.loss, valid=valid) if task.masked else task.loss
@@ -306,43 +304,6 @@ def after_steps(
     """
     params, aux, optimizer = carry
     return state._replace(params=params, aux=aux, optimizer=optimizer, bad_step=bad.astype(jnp.int32)), total / rows
-
-
-class Rows(NamedTuple):
-    """Rows to evaluate on, in batches; ``rest`` holds the last partial batch where padding is forbidden."""
-
-    batches: Array  # (m, b) int32
-    rows: Array  # () int32: the first so many of the m b rows are real
-    rest: Array  # (r,) int32
-
-
-def observe_batch(
-    task: Task, numbers: Numbers, data: Data, carry: Tree, params: Tree, aux: Tree, rows: jax.Array, count: jax.Array
-) -> Tree:
-    """Add one batch, of whose rows (b,) the first ``count`` are real, to an evaluation's carry."""
-    x, y, own = take_rows(data, rows)
-    valid = _valid(rows.shape[0], count)
-    weight = jnp.ones_like(valid) if own is None else own
-    return task.observe(carry, params, aux, numbers, x, y, weight, valid)
-
-
-def evaluate(task: Task, numbers: Numbers, data: Data, params: Tree, aux: Tree, rows: Rows) -> jax.Array:
-    """Evaluate in evaluation mode, batch by batch; return (q,) quantities."""
-    batches, size = rows.batches.shape
-
-    def body(batch: jax.Array | int, carry: Tree) -> Tree:
-        count = jnp.minimum(size, rows.rows - batch * size)
-        return observe_batch(task, numbers, data, carry, params, aux, jnp.asarray(rows.batches)[batch], count)
-
-    carry = task.begin()
-    if batches == 1:  # one batch holds all rows: no loop, so that XLA may use its threads
-        carry = body(0, carry)
-    elif batches:
-        carry = jax.lax.fori_loop(0, (rows.rows + size - 1) // size, body, carry)
-    if rows.rest.shape[-1]:
-        count = jnp.asarray(rows.rest.shape[-1])
-        carry = observe_batch(task, numbers, data, carry, params, aux, jnp.asarray(rows.rest), count)
-    return task.finish(carry)
 
 
 def _select(condition: jax.Array, new: Tree, old: Tree) -> Tree:

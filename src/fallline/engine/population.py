@@ -19,19 +19,9 @@ from jax.sharding import Mesh, NamedSharding, Sharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 from fallline.engine.devices import compiler_options, member_devices
+from fallline.engine.evaluation import Rows, evaluate
 from fallline.engine.inside import Observer, due, epochs_to_look, last_rate, look
-from fallline.engine.member import (
-    RUNNING,
-    STOPPED,
-    MemberState,
-    Rows,
-    Schedule,
-    Task,
-    end_epoch,
-    evaluate,
-    train_epoch,
-    used_weights,
-)
+from fallline.engine.member import RUNNING, STOPPED, MemberState, Schedule, Task, end_epoch, train_epoch, used_weights
 from fallline.engine.stopping import Pace, Stopping
 
 __all__ = ["Population", "columns", "seen_values"]

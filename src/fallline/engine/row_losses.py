@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fallline.engine.member import Data, Numbers, Task, observe_batch
+from fallline.engine.evaluation import observe_batch
+from fallline.engine.member import Data, Numbers, Task
 
 __all__ = ["row_losses"]
 

@@ -14,16 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fallline.engine.evaluation import Rows, observe_batch
 from fallline.engine.inside import Observer, due, last_rate, seen_by
 from fallline.engine.member import (
     RUNNING,
     MemberState,
-    Rows,
     Schedule,
     Task,
     after_steps,
     end_epoch,
-    observe_batch,
     train_step,
     used_weights,
 )
