@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from fallline import score as module
 from fallline.errors import InputError
-from fallline.score import area_under_curve, baselines, score
+from fallline.score import MAIN_METRIC, area_under_curve, baseline_models, baselines, intervals, score
 from fallline.types import Column, Problem
 
 
@@ -133,7 +132,7 @@ def test_one_row_and_perfect_predictions():
 def test_predictions_that_are_not_numbers_score_nan(kind, y, p):
     found = score(kind, y, p)
     assert len(found) == 3
-    assert found[0].metric == module.MAIN_METRIC[kind]
+    assert found[0].metric == MAIN_METRIC[kind]
     assert all(math.isnan(v) for s in found for v in (s.value, s.low, s.high))
 
 
@@ -188,7 +187,7 @@ def test_large_n_agrees_with_the_bootstrap_and_is_fast(monkeypatch):
     y = rng.normal(size=(4000, 2)) * [1, 5]
     p = y + rng.standard_t(5, size=(4000, 2)) * [0.5, 2]
     slow = score("multioutput", y, p)
-    monkeypatch.setattr(module, "BOOTSTRAP_ROWS", 100)
+    monkeypatch.setattr(intervals, "BOOTSTRAP_ROWS", 100)
     quick = score("multioutput", y, p)
     for a, b in zip(slow, quick, strict=True):
         assert a.value == b.value
@@ -290,7 +289,7 @@ def test_weights_and_large_training_sets(monkeypatch):
     assert by_name(found, "dummy")["rmse"].value < 2
     assert by_name(found, "linear")["rmse"].value < 1.2
 
-    monkeypatch.setattr(module, "LINEAR_ROWS", 1000)
+    monkeypatch.setattr(baseline_models, "LINEAR_ROWS", 1000)
     seen = []
     original = Ridge.fit
     monkeypatch.setattr(Ridge, "fit", lambda self, a, b, **k: seen.append(len(a)) or original(self, a, b, **k))
