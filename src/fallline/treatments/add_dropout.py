@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import activation_behind, entry, hidden, insert, layers, model_of, output, with_model
+from fallline.treatments._graph import entry, insert, layers, model_of, with_model
+from fallline.treatments._layers import activation_behind, hidden, output
 from fallline.treatments._recipes import number, section
 from fallline.types import FULL_BATCH, Design, Recipe
 

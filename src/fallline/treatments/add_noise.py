@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline.treatments._configs import entry, insert, layers, model_of, normalisable, starts_with_scaling, with_model
+from fallline.treatments._graph import entry, insert, layers, model_of, with_model
+from fallline.treatments._layers import normalisable, starts_with_scaling
 from fallline.treatments._recipes import section
 from fallline.types import FULL_BATCH, Design, Recipe
 

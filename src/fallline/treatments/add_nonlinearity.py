@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import effective_activation, hidden, model_of, output, suit_initializers, with_model
+from fallline.treatments._graph import model_of, with_model
+from fallline.treatments._layers import effective_activation, hidden, output, suit_initializers
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

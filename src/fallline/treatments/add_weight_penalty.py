@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import model_of, weighted, with_model
+from fallline.treatments._graph import model_of, with_model
+from fallline.treatments._layers import weighted
 from fallline.treatments._recipes import number, section
 from fallline.types import Design, Recipe
 

@@ -23,16 +23,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import (
-    activation_behind,
-    effective_activation,
-    entry,
-    hidden,
-    insert,
-    model_of,
-    output,
-    with_model,
-)
+from fallline.treatments._graph import entry, insert, model_of, with_model
+from fallline.treatments._layers import activation_behind, effective_activation, hidden, output
 from fallline.treatments._recipes import hidden_units, section
 from fallline.types import Design, Recipe
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import entry, insert, layers, model_of, with_model
+from fallline.treatments._graph import entry, insert, layers, model_of, with_model
 from fallline.treatments._recipes import number, section
 from fallline.types import Design, Recipe
 

@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import activation_behind, hidden, model_of, output, remove, with_model
+from fallline.treatments._graph import model_of, remove, with_model
+from fallline.treatments._layers import activation_behind, hidden, output
 from fallline.treatments._recipes import hidden_units, section
 from fallline.types import Design, Recipe
 

@@ -24,7 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import input_shape, insert, layers, model_of, normalisable, scaling, with_model
+from fallline.treatments._graph import insert, layers, model_of, with_model
+from fallline.treatments._layers import input_shape, normalisable, scaling
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

@@ -23,18 +23,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import (
-    activation_behind,
-    canonical_output,
-    effective_activation,
-    from_logits,
-    loss_name,
-    model_of,
-    output,
-    remove,
-    with_loss,
-    with_model,
-)
+from fallline.treatments._compiled import canonical_output, from_logits, loss_name, with_loss
+from fallline.treatments._graph import model_of, remove, with_model
+from fallline.treatments._layers import activation_behind, effective_activation, output
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import layers, model_of, optimizer_of, with_model, with_optimizer
+from fallline.treatments._compiled import optimizer_of, with_optimizer
+from fallline.treatments._graph import layers, model_of, with_model
 from fallline.treatments._recipes import number, section
 from fallline.types import Design, Recipe
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import EPOCHS, with_training
+from fallline.treatments._compiled import EPOCHS, with_training
 from fallline.treatments._recipes import number, section
 from fallline.types import Design, Recipe
 

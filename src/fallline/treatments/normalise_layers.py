@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import NORMALISERS, entry, hidden, insert, layers, model_of, output, with_model
+from fallline.treatments._graph import entry, insert, layers, model_of, with_model
+from fallline.treatments._layers import NORMALISERS, hidden, output
 from fallline.treatments._recipes import section
 from fallline.types import FULL_BATCH, Design, Recipe
 

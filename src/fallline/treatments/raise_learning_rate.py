@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import rate_of, with_rate
+from fallline.treatments._compiled import rate_of, with_rate
 from fallline.treatments._recipes import learning_rate, section
 from fallline.types import Design, Recipe
 

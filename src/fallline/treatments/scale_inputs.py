@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline.treatments._configs import insert, model_of, normalisable, scaling, starts_with_scaling, with_model
+from fallline.treatments._graph import insert, model_of, with_model
+from fallline.treatments._layers import normalisable, scaling, starts_with_scaling
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import with_training
+from fallline.treatments._compiled import with_training
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import BATCH, with_training
+from fallline.treatments._compiled import BATCH, with_training
 from fallline.treatments._recipes import rows_a_batch, section
 from fallline.types import FULL_BATCH, Design, Recipe
 

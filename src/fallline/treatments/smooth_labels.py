@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import loss_name, loss_of, with_loss
+from fallline.treatments._compiled import loss_name, loss_of, with_loss
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

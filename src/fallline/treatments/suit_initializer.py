@@ -24,7 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import model_of, suit_initializers, with_model
+from fallline.treatments._graph import model_of, with_model
+from fallline.treatments._layers import suit_initializers
 from fallline.treatments._recipes import section
 from fallline.types import INITIALIZERS_OF, Design, Recipe
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fallline.treatments._configs import optimizer_of, with_optimizer
+from fallline.treatments._compiled import optimizer_of, with_optimizer
 from fallline.types import Design, OptimizerRecipe, Recipe
 
 __all__ = ["AIM", "SYMPTOMS", "for_keras", "for_recipe"]

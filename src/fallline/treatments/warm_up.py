@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import cosine, optimizer_of, planned_steps, rate_of, with_optimizer
+from fallline.treatments._compiled import cosine, optimizer_of, planned_steps, rate_of, with_optimizer
 from fallline.treatments._recipes import section
 from fallline.types import FULL_BATCH, GRADIENT_FREE, Design, Recipe
 

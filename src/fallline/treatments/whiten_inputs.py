@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.treatments._configs import entry, insert, layers, model_of, with_model
+from fallline.treatments._graph import entry, insert, layers, model_of, with_model
 from fallline.treatments._recipes import section
 from fallline.types import Design, Recipe
 

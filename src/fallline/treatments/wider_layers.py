@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._configs import hidden, model_of, output, with_model
+from fallline.treatments._graph import model_of, with_model
+from fallline.treatments._layers import hidden, output
 from fallline.treatments._recipes import hidden_units, section
 from fallline.types import Design, Recipe
 
