@@ -23,7 +23,8 @@ from fallline.optimize import Optimizer, make_optimizer, rate_factors
 from fallline.recipe import default, override
 from fallline.train import loop
 from fallline.train.beginning import begin_optimizer
-from fallline.train.loop import Fitted, fit_population
+from fallline.train.fitted import Fitted
+from fallline.train.loop import fit_population
 from fallline.train.orders import Member, Plan
 from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, Objective
 from tests.engine import toy

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from fallline.optimize import Optimizer
-from fallline.train.loop import Fitted
+from fallline.train.fitted import Fitted
 
 __all__ = ["evaluations"]
 

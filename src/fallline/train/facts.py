@@ -8,7 +8,7 @@ import numpy as np
 
 from fallline.engine import DIVERGED, STOPPED
 from fallline.train.evaluations import evaluations
-from fallline.train.loop import Fitted
+from fallline.train.fitted import Fitted
 from fallline.train.orders import Member
 from fallline.train.prepared import Prepared
 from fallline.train.table_task import TableProgram

@@ -10,7 +10,7 @@ import numpy as np
 from fallline.engine import DIVERGED, STOPPED
 from fallline.train.calibration import fit_temperature, out_of_fold, probabilities, tempered
 from fallline.train.facts import table_facts
-from fallline.train.loop import Fitted
+from fallline.train.fitted import Fitted
 from fallline.train.orders import Member
 from fallline.train.prediction import apply_model
 from fallline.train.prepared import Prepared

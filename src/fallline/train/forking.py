@@ -12,7 +12,7 @@ import numpy as np
 
 from fallline.engine import MemberState
 from fallline.errors import InputError
-from fallline.train.loop import Begun, Fitted
+from fallline.train.fitted import Begun, Fitted
 from fallline.types import NetworkRecipe, Recipe
 
 __all__ = ["Anatomy", "Fork", "recipe_obstacle", "refuse", "shape_obstacle"]

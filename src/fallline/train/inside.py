@@ -14,7 +14,7 @@ from jax.extend.core import get_opaque_trace_state
 
 from fallline.engine import LayerTap, Observer, Task, Watched, take_apart
 from fallline.errors import InputError
-from fallline.train.loop import Fitted
+from fallline.train.fitted import Fitted
 from fallline.train.orders import Member, Plan
 from fallline.types import Inside, Run
 from fallline.watch.keras_layers import Leaf, leaves, output_name, taps

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 
 from fallline.engine import Task, evaluate
+from fallline.train.fitted import Fitted
 from fallline.train.keras_runs import loss_name
 from fallline.train.keras_settings import Settings, eval_batch
-from fallline.train.loop import Fitted
 from fallline.train.orders import Member, bucket, in_batches
 from fallline.types import HeldOut, Score
 

@@ -19,6 +19,7 @@ from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.beginning import begin_optimizer
 from fallline.train.evaluations import evaluations
 from fallline.train.find_rate import with_rate_for_keras
+from fallline.train.fitted import Fitted
 from fallline.train.forking import Anatomy, Fork
 from fallline.train.jobs import Fold
 from fallline.train.keras_held import Judge, kept_weights, rising_metrics
@@ -45,7 +46,7 @@ from fallline.train.keras_support import (
 )
 from fallline.train.keras_task import KerasTask, keras_task, seeded
 from fallline.train.keras_terms import Terms, terms_of
-from fallline.train.loop import Fitted, OnProgress, fit_population
+from fallline.train.loop import OnProgress, fit_population
 from fallline.train.many import ended_at_once, in_waves, state_bytes
 from fallline.train.orders import Member, Plan, bucket
 from fallline.train.postmortem import post_mortem, with_causes

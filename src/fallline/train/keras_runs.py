@@ -9,9 +9,9 @@ import numpy as np
 
 from fallline.engine import DIVERGED, STOPPED
 from fallline.rules._from_model import output_shape, output_statistics
+from fallline.train.fitted import Fitted
 from fallline.train.keras_settings import Settings
 from fallline.train.keras_task import KerasTask
-from fallline.train.loop import Fitted
 from fallline.train.orders import Member
 from fallline.train.trace import make_trace
 from fallline.types import Outcome, Recipe, Run

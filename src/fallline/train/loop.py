@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,10 +25,12 @@ from fallline.engine import (
     used_weights,
 )
 from fallline.errors import InputError
+from fallline.train.fitted import Begun, Fitted
+from fallline.train.guards import interrupt_held_back, memory_told
 from fallline.train.orders import Member, Orders, Plan, bucket, in_batches
 from fallline.types import Progress
 
-__all__ = ["Begun", "Fitted", "fit_population"]
+__all__ = ["fit_population"]
 
 Tree = Any
 Checkpoint = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
@@ -54,66 +52,6 @@ _MOST_PADDED = 256 * 1024 * 1024
 _UNEVEN = 1.3
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """A trained population on the host.
-
-    Args:
-        state: final state, leaves with the members in the leading axis.
-        seen: (p, epochs run, 1 + 2 q): running loss, q quantities on training rows, q on validation rows.
-        quantities: the q names.
-        seconds: training time without compilation.
-        compile_seconds: time to build or load the program.
-        interrupted: a stop was asked for before the end.
-        steps: (p,) steps per epoch, at the beginning where the batch size grows.
-        steps_done: (p,) steps that each member has done.
-        used: the weights at the end as they are evaluated and handed out, leaves (p, ...).
-        factors: (p, epochs run) factor on the learning rate at the last step of each epoch; NaN where something lowers
-            a member's own and the member had ended.
-        streaks: (p, most rows) which examples were emphasised at last, see `fallline.train.orders.Orders`.
-    """
-
-    state: MemberState
-    seen: np.ndarray
-    quantities: tuple[str, ...]
-    seconds: float
-    compile_seconds: float
-    interrupted: bool
-    steps: np.ndarray
-    steps_done: np.ndarray
-    used: Tree
-    factors: np.ndarray
-    streaks: np.ndarray
-
-    def take(self, members: np.ndarray) -> Fitted:
-        """Return some of the members."""
-        state, used = jax.tree.map(lambda a: np.asarray(a)[members], (self.state, self.used))
-        # A population runs as long as its last member; these may have ended before.
-        ran = max(1, int(np.asarray(state.epoch).max()))
-        return replace(
-            self,
-            state=state,
-            seen=self.seen[members, :ran],
-            steps=self.steps[members],
-            used=used,
-            factors=self.factors[members, :ran],
-            streaks=self.streaks[members],
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Begun:
-    """What other trainings had come to when these parted from them.
-
-    Args:
-        fitted: those trainings, one for each member.
-        onto: (state before the first step) -> the state that goes on from there.
-    """
-
-    fitted: Fitted
-    onto: Callable[[MemberState], MemberState]
-
-
 def _flat(state: MemberState) -> dict[str, np.ndarray]:
     return {f"state_{i:04d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
 
@@ -129,43 +67,6 @@ def _unflat(state: MemberState, arrays: Mapping[str, np.ndarray]) -> MemberState
             )
     restored: MemberState = jax.tree.unflatten(structure, loaded)
     return restored
-
-
-@contextlib.contextmanager
-def _memory_told(members: int, batch: int) -> Iterator[None]:
-    """Say which number to lower when the device's memory is not enough."""
-    try:
-        yield
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        several = f"trains {members} networks at once (lower memory= of fl.train_many, or ensemble.members), " * (
-            members > 1
-        )
-        raise InputError(
-            f"The memory is not enough: the training {several}takes {batch} rows a step (lower training.batch_size) "
-            "and keeps the outputs of every layer for them (lower network.hidden, or the width of your layers)."
-        ) from error
-
-
-@contextlib.contextmanager
-def _interrupt_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait until the chunk is in our hands: the program consumes the state that it is given.
-
-    A handler that somebody installed is left alone; it decides for itself.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if came:
-        raise KeyboardInterrupt
 
 
 class _Session:
@@ -346,7 +247,7 @@ class _Session:
             while running.any() and self.done < self.end:
                 size = self.fitting(size)
                 start = time.perf_counter()
-                with _interrupt_held_back():
+                with interrupt_held_back():
                     self.emphasise(state, running)
                     state, seen = self.dispatch(state, size)
                     held = self.places >= 0
@@ -455,7 +356,7 @@ def fit_population(
         session.end = min(session.end, until)
     session.report(int((np.asarray(state.outcome) == RUNNING).sum()), 0, 0.0, "compile")
     began = time.perf_counter()
-    with _memory_told(len(members), session.orders.batch):
+    with memory_told(len(members), session.orders.batch):
         placed = session.build(session.arrange(np.arange(len(members))))
         compiled = time.perf_counter() - began
         placed, seconds = session.run(placed)

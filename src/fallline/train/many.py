@@ -15,9 +15,10 @@ from fallline.engine import configure
 from fallline.errors import InputError
 from fallline.train.find_rate import with_found_rate
 from fallline.train.finish import finish_run
+from fallline.train.fitted import Fitted
 from fallline.train.forking import Anatomy, Fork, recipe_obstacle, refuse, shape_obstacle
 from fallline.train.jobs import Fold
-from fallline.train.loop import Fitted, OnProgress, fit_population
+from fallline.train.loop import OnProgress, fit_population
 from fallline.train.orders import Member, bucket
 from fallline.train.postmortem import post_mortem, with_causes
 from fallline.train.prepared import Known, Prepared, prepare

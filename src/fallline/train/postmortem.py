@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from fallline.engine import DIVERGED, Pace, Population, inspect_step, steps_of
-from fallline.train.loop import Fitted
+from fallline.train.fitted import Fitted
 from fallline.train.orders import Member, Orders, Plan
 
 __all__ = ["layer_outputs", "post_mortem", "with_causes"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.train.loop import Fitted
+from fallline.train.fitted import Fitted
 from fallline.types import Progress, Trace
 
 __all__ = ["in_units", "make_trace", "trace_of"]
