@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fallline.engine import LayerTap, Observer, Population, Stepwise, Stopping, Watched, steps_of, take_apart
-from fallline.engine.inside import _of_outputs, _of_weights
+from fallline.engine.inside import _moments, _of_outputs, _of_weights, _pooled
 from fallline.types import LAYER_STATISTICS, NETWORK_STATISTICS
 from fallline.watch import statistics
 from tests.engine import toy
@@ -180,6 +180,21 @@ def test_a_diverged_member_shows_what_was_seen_before() -> None:
     assert rows.tolist() == [[True] * 4, [True, False, False, False], [True] * 4]
 
 
+def weights_of(tap: LayerTap, weights: np.ndarray, gradient: np.ndarray) -> dict[str, Any]:
+    moments = ({0: _moments(jnp.asarray(values))} for values in (weights, gradient))
+    return _of_weights(tap, [weights], [gradient], [gradient], *moments)
+
+
+def test_pooled_moments_are_those_of_all_entries_together() -> None:
+    rng = np.random.default_rng(0)
+    parts = [(1000 + rng.standard_normal((7, k))).astype(np.float32) for k in (3, 1, 40)]
+    together = _pooled([_moments(jnp.asarray(part)) for part in parts])
+    entries = np.concatenate([part.ravel() for part in parts]).astype(np.float64)
+    assert float(together.mean) == pytest.approx(entries.mean(), rel=1e-6)
+    assert float(together.sd) == pytest.approx(entries.std(), rel=1e-3)
+    assert float(together.square) == pytest.approx((entries**2).sum(), rel=1e-6)
+
+
 def test_twins_dead_and_saturated_units_are_counted() -> None:
     x = np.random.default_rng(0).standard_normal((16, 3)).astype(np.float32)
     kernel = np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32)
@@ -187,14 +202,14 @@ def test_twins_dead_and_saturated_units_are_counted() -> None:
     out = x @ kernel
     out[:, 0], out[:, 3] = -1.0 - np.arange(16), 0.0
     tap = LayerTap((0,), 0, (0.01, 0.99), rectifies=True)
-    found = _of_outputs(tap, jnp.asarray(out), None) | _of_weights(tap, [kernel], [kernel], [kernel])
+    found = _of_outputs(tap, jnp.asarray(out), None) | weights_of(tap, kernel, kernel)
     expected = statistics.activation_statistics([out], "relu")
     for name in ("zero_share", "dead_share", "constant_share", "activation_mean"):
         assert float(found[name]) == pytest.approx(expected[name], rel=1e-5), name
     assert float(found["dead_share"]) == pytest.approx(3 / 6)
     assert float(found["saturated_share"]) == pytest.approx(np.mean((out < 0.01) | (out > 0.99)))
     assert float(found["twin_share"]) == pytest.approx(statistics.twin_share(kernel)) == pytest.approx(2 / 6)
-    nothing = _of_weights(tap, [np.zeros((3, 4), np.float32)] * 1, [kernel], [kernel])
+    nothing = weights_of(tap, np.zeros((3, 4), np.float32), kernel)
     assert (float(nothing["twin_share"]), np.isnan(nothing["update_ratio"])) == (1.0, True)
     broken = _of_outputs(tap, jnp.asarray(np.where(out > 1, np.nan, out)), None)
     assert np.isnan(broken["dead_share"])

@@ -150,13 +150,18 @@ class Observer:
             extra = {"objective": objective_of(self.task, self.task.loss, numbers, batch, state.aux, loss)}
         moved, _ = self.task.update(grads, state.optimizer, state.params, numbers, rate, **extra)
         step = jax.tree.map(lambda a, b: a - b, moved, state.params)
-        seen = [_of_weights(tap, state.params, grads, step) for tap in self.layers]
+        tapped = sorted({i for tap in self.layers for i in tap.weights})
+        weights, gradients = (
+            {i: _moments(leaves[i]) for i in tapped} for leaves in map(jax.tree.leaves, (state.params, grads))
+        )
+        seen = [_of_weights(tap, state.params, grads, step, weights, gradients) for tap in self.layers]
         if self.outputs is not None:
             x, _, _ = take_rows(data, state.inside.rows)
             for values, tap, out in zip(seen, self.layers, self.outputs(*_used(self.task, state), x), strict=True):
                 values |= _of_outputs(tap, *out)
-        network = _of_network(state, grads, step)
-        network["gradient_noise_scale"] = _noise_scale(small, _square(grads), rows.shape[0], self.parts)
+        gradient_square = _squares(grads, gradients)
+        network = _of_network(state, _squares(state.params, weights), gradient_square, step)
+        network["gradient_noise_scale"] = _noise_scale(small, gradient_square, rows.shape[0], self.parts)
 
         def cost(params: Tree) -> jax.Array:
             value: jax.Array = self.task.loss(params, state.aux, numbers, *batch)[0]
@@ -241,33 +246,67 @@ def _dot(a: Tree, b: Tree) -> jax.Array:
     return sum((jnp.sum(one.astype(jnp.float32) * two.astype(jnp.float32)) for one, two in pairs), jnp.zeros(()))
 
 
-def _moments(tensors: Sequence[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """Mean and standard deviation over all entries."""
-    count = sum(t.size for t in tensors)
-    mean = sum((jnp.sum(t) for t in tensors), jnp.zeros(())) / count
+class _Moments(NamedTuple):
+    """Of the entries of one tensor or several."""
+
+    count: int
+    mean: jax.Array
+    spread: jax.Array  # sum of squared deviations from the mean
+
+    @property
+    def sd(self) -> jax.Array:
+        return jnp.sqrt(self.spread / self.count)
+
+    @property
+    def square(self) -> jax.Array:
+        """The sum of squares, without another pass over the entries."""
+        return self.spread + self.count * jnp.square(self.mean)
+
+
+def _moments(tensor: jax.Array) -> _Moments:
+    values = tensor.astype(jnp.float32)
+    mean = jnp.sum(values) / values.size
     # Not E[x^2] - mean^2: in float32 little is left of it where the mean is large.
-    spread = sum((jnp.sum(jnp.square(t - mean)) for t in tensors), jnp.zeros(())) / count
-    return mean, jnp.sqrt(spread)
+    return _Moments(values.size, mean, jnp.sum(jnp.square(values - mean)))
+
+
+def _pooled(parts: Sequence[_Moments]) -> _Moments:
+    """The moments of all entries together (Chan, Golub, LeVeque, 1983, equation 2.1)."""
+    if len(parts) == 1:
+        return parts[0]
+    count = sum(part.count for part in parts)
+    mean = sum((part.count * part.mean for part in parts), jnp.zeros(())) / count
+    apart = (part.spread + part.count * jnp.square(part.mean - mean) for part in parts)
+    return _Moments(count, mean, sum(apart, jnp.zeros(())))
+
+
+def _squares(tree: Tree, known: dict[int, _Moments]) -> jax.Array:
+    """`_square`, given the moments of some of the leaves."""
+    own = (known[i].square if i in known else _square(leaf) for i, leaf in enumerate(jax.tree.leaves(tree)))
+    return sum(own, jnp.zeros(()))
 
 
 def _ratio(above: jax.Array, below: jax.Array) -> jax.Array:
     return jnp.where(below > 0, above / below, _NAN)
 
 
-def _of_weights(tap: LayerTap, params: Tree, grads: Tree, step: Tree) -> Values:
+def _of_weights(
+    tap: LayerTap, params: Tree, grads: Tree, step: Tree, weights: dict[int, _Moments], gradients: dict[int, _Moments]
+) -> Values:
     if not tap.weights:
         return {}
-    leaves = [jax.tree.leaves(tree) for tree in (params, grads, step)]
-    weights, gradients, moves = ([own[i].astype(jnp.float32) for i in tap.weights] for own in leaves)
-    found: Values = {}
-    found["weight_mean"], found["weight_sd"] = _moments(weights)
-    found["gradient_mean"], found["gradient_sd"] = _moments(gradients)
-    for name, tensors in (("weight", weights), ("gradient", gradients), ("update", moves)):
-        found[f"{name}_norm"] = jnp.sqrt(_square(tensors))
-    found["gradient_max"] = jnp.max(jnp.stack([jnp.max(jnp.abs(t)) for t in gradients]))
+    weight = _pooled([weights[i] for i in tap.weights])
+    gradient = _pooled([gradients[i] for i in tap.weights])
+    slopes, moves = jax.tree.leaves(grads), jax.tree.leaves(step)
+    found: Values = {
+        "weight_mean": weight.mean, "weight_sd": weight.sd, "weight_norm": jnp.sqrt(weight.square),
+        "gradient_mean": gradient.mean, "gradient_sd": gradient.sd, "gradient_norm": jnp.sqrt(gradient.square),
+        "gradient_max": jnp.max(jnp.stack([jnp.max(jnp.abs(slopes[i].astype(jnp.float32))) for i in tap.weights])),
+        "update_norm": jnp.sqrt(_square([moves[i] for i in tap.weights])),
+    }  # fmt: skip
     found["update_ratio"] = _ratio(found["update_norm"], found["weight_norm"])
     if tap.kernel is not None:
-        found["twin_share"] = _twin_share(leaves[0][tap.kernel].astype(jnp.float32))
+        found["twin_share"] = _twin_share(jax.tree.leaves(params)[tap.kernel].astype(jnp.float32))
     return found
 
 
@@ -290,12 +329,13 @@ def _twin_share(kernel: jax.Array) -> jax.Array:
 def _of_outputs(tap: LayerTap, output: Any, given: Any) -> Values:
     found: Values = {}
     if given is not None:
-        found["preactivation_sd"] = _moments([given.astype(jnp.float32)])[1]
+        found["preactivation_sd"] = _moments(given).sd
     if output is None or not output.size:
         return found
     out = output.astype(jnp.float32)
-    mean, sd = _moments([out])
-    found |= {"activation_mean": mean, "activation_sd": sd, "activation_rms": jnp.sqrt(jnp.mean(jnp.square(out)))}
+    all_of_it = _moments(out)
+    sd, rms = all_of_it.sd, jnp.sqrt(all_of_it.square / all_of_it.count)
+    found |= {"activation_mean": all_of_it.mean, "activation_sd": sd, "activation_rms": rms}
     units = jnp.moveaxis(out, tap.unit_axis, -1) if out.ndim > 1 else out[:, None]
     rest = tuple(range(units.ndim - 1))
     high, low = jnp.max(units, axis=rest), jnp.min(units, axis=rest)
@@ -309,10 +349,10 @@ def _of_outputs(tap: LayerTap, output: Any, given: Any) -> Values:
     return found | {name: jnp.where(jnp.isfinite(sd), share, _NAN) for name, share in shares.items()}
 
 
-def _of_network(state: MemberState, grads: Tree, step: Tree) -> Values:
-    norm = jnp.sqrt(_square(state.params))
+def _of_network(state: MemberState, weight_square: jax.Array, gradient_square: jax.Array, step: Tree) -> Values:
+    norm = jnp.sqrt(weight_square)
     return {
-        "gradient_norm": jnp.sqrt(_square(grads)),
+        "gradient_norm": jnp.sqrt(gradient_square),
         "weight_norm": norm,
         "update_ratio": _ratio(jnp.sqrt(_square(step)), norm),
         "distance_from_start": jnp.sqrt(_square(jax.tree.map(lambda a, b: a - b, state.params, state.inside.start))),
