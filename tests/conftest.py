@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         import shutil
 
         shutil.rmtree(_SCRATCH, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _look_at_garbage_once() -> Iterator[None]:
+    """Let the collector leave alone what a file's tests have left: hundreds of compiled programs, seconds a look."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
