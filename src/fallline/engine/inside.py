@@ -249,18 +249,18 @@ def _dot(a: Tree, b: Tree) -> jax.Array:
 class _Moments(NamedTuple):
     """Of the entries of one tensor or several."""
 
-    count: int
+    entries: int
     mean: jax.Array
     spread: jax.Array  # sum of squared deviations from the mean
 
     @property
     def sd(self) -> jax.Array:
-        return jnp.sqrt(self.spread / self.count)
+        return jnp.sqrt(self.spread / self.entries)
 
     @property
     def square(self) -> jax.Array:
         """The sum of squares, without another pass over the entries."""
-        return self.spread + self.count * jnp.square(self.mean)
+        return self.spread + self.entries * jnp.square(self.mean)
 
 
 def _moments(tensor: jax.Array) -> _Moments:
@@ -274,9 +274,9 @@ def _pooled(parts: Sequence[_Moments]) -> _Moments:
     """The moments of all entries together (Chan, Golub, LeVeque, 1983, equation 2.1)."""
     if len(parts) == 1:
         return parts[0]
-    count = sum(part.count for part in parts)
-    mean = sum((part.count * part.mean for part in parts), jnp.zeros(())) / count
-    apart = (part.spread + part.count * jnp.square(part.mean - mean) for part in parts)
+    count = sum(part.entries for part in parts)
+    mean = sum((part.entries * part.mean for part in parts), jnp.zeros(())) / count
+    apart = (part.spread + part.entries * jnp.square(part.mean - mean) for part in parts)
     return _Moments(count, mean, sum(apart, jnp.zeros(())))
 
 
@@ -334,7 +334,7 @@ def _of_outputs(tap: LayerTap, output: Any, given: Any) -> Values:
         return found
     out = output.astype(jnp.float32)
     all_of_it = _moments(out)
-    sd, rms = all_of_it.sd, jnp.sqrt(all_of_it.square / all_of_it.count)
+    sd, rms = all_of_it.sd, jnp.sqrt(all_of_it.square / all_of_it.entries)
     found |= {"activation_mean": all_of_it.mean, "activation_sd": sd, "activation_rms": rms}
     units = jnp.moveaxis(out, tap.unit_axis, -1) if out.ndim > 1 else out[:, None]
     rest = tuple(range(units.ndim - 1))
