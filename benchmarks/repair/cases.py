@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ __all__ = ["LOST", "Case", "fault_cases", "program_cases"]
 
 # Faults that take information away, which no treatment can give back: reported apart.
 LOST = ("contradicting labels", "a rare class", "fifty noisy rows")
+# The clinic also splits these rows in their order, so that some targets are never seen: no treatment gives them back.
+ORDERED = "rows in the order of the target"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,11 @@ def _case(program: Program, seed: int, **more: Any) -> Case:
     )  # fmt: skip
 
 
+def _in_order(program: Program) -> Program:
+    order = np.argsort(program.y, kind="stable")
+    return replace(program, x=program.x[order], y=program.y[order], shuffle=False)
+
+
 def fault_cases(seed: int) -> list[Case]:
     """Return every fault on every data set that it fits, as the clinic injects it."""
     found = []
@@ -76,7 +83,8 @@ def fault_cases(seed: int) -> list[Case]:
             def healthy(judged: Callable[[Case], float], table: str = table) -> float:
                 return judged(_case(base(table, seed), seed, what="healthy", table=table, reference=lambda _: 1.0))
 
-            spoiled = inject.inject(base(table, seed), np.random.default_rng(stream(fault, table, seed)))
+            rng = np.random.default_rng(stream(fault, table, seed))
+            spoiled = _in_order(base(table, seed)) if fault == ORDERED else inject.inject(base(table, seed), rng)
             group = "lost" if fault in LOST else "faults"
             found.append(_case(spoiled, seed, what=fault, table=table, reference=healthy, group=group))
     return found

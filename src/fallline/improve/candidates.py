@@ -19,7 +19,9 @@ _OF_THE_FIRST, _OF_EACH = 4, 2
 _MOST_TOGETHER = 4
 # Treatments by a factor, which may be far too small: they are offered several times over at once, as members of the
 # same compiled program. 10, 100 and 1,000 times a learning rate reach from one that learns nothing to one that does.
-DOSES = {"raise-learning-rate": 3, "lower-learning-rate": 3, "more-epochs": 2, "larger-batch": 2}
+DOSES = {
+    "raise-learning-rate": 3, "lower-learning-rate": 3, "less-regularisation": 3, "more-epochs": 2, "larger-batch": 2,
+}  # fmt: skip
 # Tried where nothing is wrong, in this order: what averages and restrains before what enlarges, what costs no new
 # compiled program before what does. The order decides only what a small budget reaches.
 GENERAL: tuple[str, ...] = (
