@@ -77,6 +77,17 @@ def improve(monkeypatch):
 EFFECTS = {"raise-learning-rate": 0.3, "use-adam": 0.0, "more-epochs": 0.1, "add-dropout": -0.2, "wider-layers": 0.0}
 
 
+def test_the_first_experiment_is_no_larger_than_the_diagnosis_lets_expect(improve):
+    bench = Computed(EFFECTS)
+    bench.pace = 10.0  # of 5 folds an arm takes 50 s
+    improve(bench, budget=210)
+    assert len(bench.trained[0][1]) == 3, "beside the control"
+    slow = Computed(EFFECTS)
+    slow.pace = 1000.0
+    improve(slow, budget=210)
+    assert len(slow.trained[0][1]) == 1, "a guess is no reason to try nothing"
+
+
 def test_what_helps_is_kept_and_nothing_is_tried_twice(improve):
     bench, events = Computed(EFFECTS), []
     found = improve(bench, on_event=events.append)

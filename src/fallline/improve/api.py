@@ -247,6 +247,7 @@ class _Work:
                 "Give a larger budget, fewer epochs or a smaller network."
             ) from None
         self.budget.kept_back = self.budget.last_trainings * (time.monotonic() - begun)
+        self.budget.guess(self.bench.pace)
         return found
 
     def diagnosed(self, on_progress: OnProgress) -> Diagnosis:

@@ -21,6 +21,7 @@ class Bench(ABC):
         folds: of an experiment.
         held_out: how many rows no choice sees; 0: none.
         about: plain values that tell improvements apart.
+        pace: seconds that a training of an experiment may take, going by the last diagnosis; 0: not known.
         most_arms: of one experiment: enough that a population fills the machine, few enough that Holm's correction for
             their number leaves a clear effect visible.
     """
@@ -29,6 +30,7 @@ class Bench(ABC):
     folds: int
     held_out: int
     about: Mapping[str, Any]
+    pace: float = 0.0
     most_arms: int = 8
 
     @abstractmethod

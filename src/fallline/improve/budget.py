@@ -70,7 +70,8 @@ class Budget:
     last_trainings: int = 0
     begun: float = field(default_factory=lambda: time.monotonic())
     spent: int = 0
-    pace: float = 0.0  # seconds a training of the last experiment took
+    pace: float = 0.0  # seconds a training of the last experiment took; before the first, by a guess
+    guessed: bool = False
 
     def elapsed(self) -> float:
         """Return the seconds since the beginning."""
@@ -84,10 +85,16 @@ class Budget:
         """Return how many arms of so many trainings each can still be trained, by the pace of the last experiment."""
         left = math.inf if self.trainings is None else self.trainings - self.last_trainings - self.spent
         if self.pace:
-            left = min(left, (self.seconds - self.kept_back - self.elapsed()) / self.pace)
+            time_for = (self.seconds - self.kept_back - self.elapsed()) / self.pace
+            # By a guess nobody gives up: the control and one arm are tried.
+            left = min(left, max(time_for, 2 * each) if self.guessed else time_for)
         return 10**6 if left == math.inf else max(0, int(left // each))
+
+    def guess(self, pace: float) -> None:
+        """Expect so many seconds a training, until an experiment tells."""
+        self.pace, self.guessed = pace, True
 
     def took(self, trainings: int, seconds: float) -> None:
         """Remember what an experiment took."""
         self.spent += trainings
-        self.pace = seconds / trainings
+        self.pace, self.guessed = seconds / trainings, False

@@ -88,7 +88,10 @@ class TableBench(Bench):
         """Train once on the rows of the choices and say what is wrong."""
         none = np.arange(0)
         rows = (np.arange(self.inner.n_rows), none)
-        return _whole(train_problem(self.inner, subject, rows=rows, on_progress=on_progress, watch=True)).diagnosis
+        run = _whole(train_problem(self.inner, subject, rows=rows, on_progress=on_progress, watch=True))
+        # An arm's folds share a program.
+        self.pace = run.facts["seconds"] + run.facts["compile_seconds"] / self.folds
+        return run.diagnosis
 
     def experiment(
         self, control: Any, arms: Mapping[str, Any], seeds: Sequence[int], partition: int, on_progress: OnProgress
