@@ -150,7 +150,7 @@ def test_the_command_line_names_what_there_is(capsys):
     assert "keras_tf" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["smal"])
-    assert "There are: crossvalidation, lenet, " in capsys.readouterr().err
+    assert "There are: cluster, crossvalidation, " in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------------------------------------- skill

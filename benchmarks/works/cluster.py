@@ -38,7 +38,6 @@ WORK = Work(
     title="cluster: a trial of a search on Ray's workers of this machine, breast_cancer 569 x 30, 64-64",
     unit="s per trial",
     setup=setup,
-    reference="two_workers",
 )
 
 
@@ -63,9 +62,9 @@ def _measure(task: Task, workers: int) -> Measurement:
     return Measurement(seconds / task.trials, {"workers": workers, "trials": task.trials})
 
 
-@WORK.peer("two_workers", needs=("jax", "keras", "ray"), environment=_IMPOLITE)
-def two_workers(task: Task) -> Measurement:
-    """Two processes, each a device of its own."""
+@WORK.peer("fallline", needs=("jax", "keras", "ray"), environment=_IMPOLITE)
+def fallline(task: Task) -> Measurement:
+    """Two workers, each a device of its own."""
     return _measure(task, 2)
 
 

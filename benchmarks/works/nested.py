@@ -76,7 +76,7 @@ def keras_jax(task: tuple[Any, Any, int]) -> Measurement:
     losses, begun = [], time.perf_counter()
     for fit in range(sample):
         outer = folds[fit % 5][0]
-            inner, held = list(StratifiedKFold(5, shuffle=True, random_state=0).split(x[outer], y[outer]))[fit % 5]
+        inner, held = list(StratifiedKFold(5, shuffle=True, random_state=0).split(x[outer], y[outer]))[fit % 5]
         rows, held = outer[inner], outer[held]
         train, val = train_test_split(rows, test_size=0.2, random_state=0, stratify=y[rows])
         mean, sd = x[train].mean(axis=0), x[train].std(axis=0)
