@@ -11,6 +11,7 @@ from benchmarks.clinic.faults import FAULTS, applies
 from benchmarks.clinic.program import base
 from benchmarks.clinic.programs import NAMES, find_cases
 from benchmarks.clinic.tables import CALIBRATION, TABLES, TEST, halves
+from benchmarks.clinic.thresholds import THRESHOLDS, measured, summary
 from benchmarks.clinic.zoo import ZOO
 from fallline.rules import discover
 
@@ -48,6 +49,20 @@ def test_a_fault_changes_the_program_and_leaves_the_healthy_one(name):
     assert len(spoiled.x) == len(spoiled.y)
     np.testing.assert_array_equal(healthy.x, same.x)
     np.testing.assert_array_equal(healthy.y, same.y)
+
+
+def test_thresholds_are_compared_with_healthy_runs():
+    loss = np.exp(-np.arange(40) / 8) + 0.1
+    run = {"loss": loss, "val_loss": loss + 0.1, "start_loss": 1.1, "reference_loss": 1.1, "kept_loss": 0.1}
+    run |= {"kept_val_loss": 0.2, "network_gradient_norm": np.array([2.2]), "network_weight_norm": np.array([2.0])}
+    found = summary([measured(run)])
+    assert set(found) == set(THRESHOLDS)
+    assert found["gap between the losses / learned"]["50 %"] == pytest.approx(0.1)
+    gradient = found["gradient's norm / weights' norm at the start, per unit of loss"]
+    assert (gradient["100 %"], gradient["threshold"]) == (1.0, 20.0)
+    assert all(row["beyond"] == 0 for row in found.values())
+    noisy = measured(run | {"loss": loss + 0.3 * (-1.0) ** np.arange(40)})
+    assert summary([noisy])["swing of the training loss / learned"]["beyond"] == 1
 
 
 def test_recall_rank_and_moment_are_counted():

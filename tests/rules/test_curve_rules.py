@@ -111,8 +111,13 @@ def test_a_learning_rate_far_too_low_still_falls() -> None:
 
 def test_a_slope_that_levels_off_far_down_is_a_remark() -> None:
     """Most has been learned: a few more epochs would help a little, and that is no fault of the training."""
-    for tau, reference, severity in ((24, 1.1, "note"), (24, 0.55, "warning"), (400, 1.1, "warning")):
-        curve = decay(1.1, 0.25, 60, tau)
+    for tau, end, reference, severity in (
+        (24, 0.25, 1.1, "note"),
+        (24, 0.25, 0.55, "warning"),  # little is explained
+        (400, 0.25, 1.1, "warning"),  # as good as a straight line
+        (24, 0.0, 1.1, "warning"),  # the last fifth took a third off the loss
+    ):
+        curve = decay(1.1, end, 60, tau)
         known = {"reference_loss": reference}
         found = named(diagnose(trace({"loss": curve}), known=known), "underfit-stopped-early")
         assert found is not None

@@ -212,6 +212,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "exactly one class",
     ),
     (
+        {"output_activation": "softmax", "loss_name": BCE, "output_units": 3, "target_is_one_hot": True, **ZERO_ONE},
+        "note",
+        "by itself",
+    ),
+    (
         {
             "output_activation": "softmax",
             "loss_name": CCE,

@@ -129,6 +129,14 @@ def _several_labels(f: _Facts) -> Iterator[_Fault]:
             "A row can have several labels here, but softmax forces the outputs to sum to 1.",
             "use sigmoid as the output activation",
         )
+    elif f.loss == "binary_crossentropy" and f.activation == "softmax" and f.one_hot and f.units != 1:
+        yield _Fault(
+            "note",
+            0.8,
+            "Every row has exactly one class here, but binary_crossentropy judges each output by itself, and an "
+            "accuracy beside it counts outputs, not rows.",
+            "use categorical_crossentropy",
+        )
     elif f.loss == "categorical_crossentropy" and f.kind == "multilabel":
         yield _Fault(
             "warning",

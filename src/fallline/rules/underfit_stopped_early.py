@@ -44,8 +44,10 @@ REAL_GAIN = 0.05
 STRAIGHT = 0.15
 # A network that explains this much of the start is good enough whatever the slope.
 GOOD_ENOUGH = 0.95
-# ... and with this much explained a curve that levels off lacks at most a small part of the way: a note.
+# ... and with this much explained a curve that levels off lacks at most a small part of the way: a note, unless the
+# last fifth took a good share off the present loss, as the next one will.
 MOST = 0.5
+CLEAR_GAIN = 0.25
 SIGNIFICANT = 3.0
 # The best validation epoch must lie in the last tenth for "still improving".
 STILL_BEST = 0.1
@@ -88,8 +90,9 @@ def examine(
                 return
             evidence["best_validation_epoch"] = best
             confidence = 0.9
+    levels_off = explained is not None and explained > MOST and not straight and fall < CLEAR_GAIN * abs(last)
     yield SYMPTOM.finding(
-        "note" if explained is not None and explained > MOST and not straight else "warning",
+        "note" if levels_off else "warning",
         confidence,
         f"The training loss was still falling when the training ended: by {fall:.3g} in the last fifth of "
         f"{len(values)} epochs, down to {last:.4g}.",
