@@ -474,6 +474,21 @@ def test_a_cause_of_a_worry_that_stays_is_not_excused() -> None:
     assert "underfit-stopped-early" in {f.symptom for f in result}
 
 
+def test_units_below_zero_that_have_a_slope_are_not_dead() -> None:
+    low = {**INSIDE, "layer_dead_share": rows(0.8, 0.1, np.nan), "layer_activations": ("leaky_relu", "relu", "")}
+    assert named("dead-relu", low | {"layer_constant_share": rows(0.0, 0.0, 0.0)}) == []
+    assert len(named("dead-relu", low | {"layer_constant_share": rows(0.8, 0.0, 0.0)})) == 1
+    relu = low | {"layer_activations": ("relu", "relu", ""), "layer_constant_share": rows(0.0, 0.0, 0.0)}
+    assert len(named("dead-relu", relu)) == 1
+
+
+def test_parity_is_hidden_from_single_inputs_and_not_shuffled() -> None:
+    x = (np.arange(512)[:, None] >> np.arange(9) & 1).astype(float)  # every neighbour has the other label
+    found = relation_statistics(x, x.sum(axis=1) % 2, labels=True)
+    assert found["neighbour_gain"] < -2
+    assert named("suspect-labels", found | {"class_counts": {"0": 150, "1": 150}, "n_train": 300}) == []
+
+
 def test_saturated_units_of_a_network_that_learned_are_a_remark() -> None:
     saturated = {**INSIDE, "layer_saturated_share": rows(0.7, 0.1, 0.0)}
     for explained, severity in ((0.2, "warning"), (0.7, "note")):

@@ -8,10 +8,7 @@ import numpy as np
 
 from fallline.types.inside import median_of_known
 
-__all__ = ["RELU", "hidden", "lasting", "name_of", "relative"]
-
-# ReLU-like activations whose units can die: their slope is 0 (or nearly) on one whole side.
-RELU = ("relu", "relu6", "leaky_relu", "elu", "selu", "silu", "swish", "gelu", "celu")
+__all__ = ["hidden", "lasting", "name_of", "relative"]
 
 
 def name_of(names: Sequence[str] | None, index: int) -> str:

@@ -3,7 +3,8 @@
 What it does
 ------------
 Takes the share of a layer's ReLU units whose output is 0 for every row of the watched batch, in the second half of the
-looks, in the hidden layers and in a ReLU output.
+looks, in the hidden layers and in a ReLU output. A unit of a leaky ReLU, ELU, GELU ... counts where its output is below
+0 and the same for every row: on its way down it still learns.
 
 Why it hurts
 ------------
@@ -35,6 +36,8 @@ __all__ = ["SYMPTOM", "examine"]
 SYMPTOM = Symptom("S16", "dead-relu", "learning", ("during", "after"))
 
 SHARE = 0.5
+# Where the slope below 0 is 0; the others of the family have one, at least near 0.
+FLAT_BELOW_ZERO = ("relu", "relu6", "")
 WHOLE = 0.99
 
 
@@ -42,9 +45,15 @@ def examine(
     layer_dead_share: np.ndarray,
     layer_names: Sequence[str] | None = None,
     watched_epochs: np.ndarray | None = None,
+    layer_activations: Sequence[str] | None = None,
+    layer_constant_share: np.ndarray | None = None,
 ) -> Iterator[Finding]:
     """Yield one finding for the layer with the largest share of dead units."""
     values = np.asarray(layer_dead_share, np.float64)
+    if layer_activations is not None and len(layer_activations) == values.shape[1]:
+        flat = np.asarray(values if layer_constant_share is None else layer_constant_share, np.float64)
+        sloping = np.array([name not in FLAT_BELOW_ZERO for name in layer_activations], bool)
+        values = np.where(sloping & (flat < values), flat, values)
     late = lasting(values)
     known = np.flatnonzero(np.isfinite(late))
     if not len(known):

@@ -126,7 +126,8 @@ def _leaks(strength: float | None, following: float | None, features: int | None
 def _unrelated(neighbours: float | None, strongest: float | None, rows: int | None) -> bool:
     if neighbours is None or strongest is None or not rows or rows < ROWS:
         return False
-    return neighbours < UNRELATED and strongest < UNRELATED
+    # Neighbours that disagree more often than by chance are related, too: parity turns with every single input.
+    return abs(neighbours) < UNRELATED and strongest < UNRELATED
 
 
 def _generalises(held: float | None, reference: float | None) -> bool:
