@@ -33,8 +33,8 @@ __all__ = ["SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S14", "exploding-gradients", "learning", ("during", "after"))
 
-# Norm of the gradient over that of the weights, per unit of loss. Calibration: healthy networks start at up to 2; one
-# with N(0, 1) weights in layers of 500 at 60.
+# Norm of the gradient over that of the weights, per unit of loss; chosen on the clinic's calibration half
+# (benchmarks/results/clinic-thresholds.json says where healthy runs start).
 LARGE = 20.0
 # Growth of the gradient's norm over a run that was lost.
 GROWTH = 1e3

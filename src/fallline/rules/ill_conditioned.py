@@ -36,7 +36,7 @@ __all__ = ["ONE_OF", "SYMPTOM", "examine"]
 SYMPTOM = Symptom("S20", "ill-conditioned", "learning", ("before", "after"))
 ONE_OF = ("layer_update_ratio", "input_condition", "input_sd")
 
-# Ratio of the fastest to the slowest layer; the layers of healthy networks differ by up to 30.
+# Ratio of the fastest to the slowest layer: a layer that needs ten thousand times as many steps is out of reach.
 LAYERS = 1e4
 # Below this a layer does not learn at all, and another rule says so.
 STILL = 1e-8

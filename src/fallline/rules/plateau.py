@@ -34,7 +34,7 @@ __all__ = ["SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S9", "plateau", "learning", ("after",), min_epochs=20)
 
-# The stretch, as a share of the epochs and in epochs; shorter ones are seen in most healthy runs of sigmoid networks.
+# The stretch, as a share of the epochs and in epochs: a network of sigmoids may well stand still for a shorter one.
 LENGTH = 0.2
 SHORTEST = 8
 # Movement on the stretch and fall behind it, as shares of the whole drop.

@@ -34,9 +34,8 @@ __all__ = ["SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S1", "underfit-flat", "learning", ("during", "after"), min_epochs=5)
 
-# A loss that explains less than 3 % of the uncertainty of a constant prediction has not left it. Calibration (192
-# healthy networks of scikit-learn on 13 bundled or made tables, 3 seeds): they explained 16 % and more; half of those
-# held down by a penalty of 1,000 explained nothing, nine in ten at most 3.4 %.
+# A loss that explains less than 3 % of the uncertainty of a constant prediction has not left it; chosen on the clinic's
+# calibration half (benchmarks/results/clinic-thresholds.json says where healthy runs lie).
 NOTHING_LEARNED = 0.03
 # A movement from first to last epoch below this share of the loss is "flat" when there is no reference.
 NO_MOVEMENT = 0.02
