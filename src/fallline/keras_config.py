@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["without_tensorflow"]
+__all__ = ["settle", "without_tensorflow"]
 
 
 @contextlib.contextmanager
@@ -37,3 +37,23 @@ def without_tensorflow() -> Iterator[None]:
         yield
     finally:
         lazy._available = None
+
+
+def settle(model: Any) -> None:
+    """Let the layers of a Keras model that keep constants of their weights make them anew, as Keras does after loading.
+
+    A Normalization that was adapted scales by such constants: a copy that is only given the weights scales by nothing.
+
+    >>> import keras, numpy as np
+    >>> scale = keras.layers.Normalization()
+    >>> scale.adapt(np.array([[4.0], [8.0]]))
+    >>> copy = keras.Sequential([keras.Input((1,)), keras.layers.Normalization()])
+    >>> copy.set_weights(scale.get_weights())
+    >>> settle(copy)
+    >>> np.asarray(copy(np.array([[8.0]]))).round(3).tolist()
+    [[1.0]]
+    """
+    for layer in model._flatten_layers():
+        again = getattr(layer, "finalize_state", None)
+        if again is not None and getattr(layer, "built", False):
+            again()

@@ -159,6 +159,15 @@ def test_the_model_that_was_given_stays_as_it_is() -> None:
     assert int(model.optimizer.iterations) == 0
 
 
+def test_an_adapted_scale_comes_along() -> None:
+    """The copy that is trained scales its inputs as the model that was given does."""
+    x = CIRCLES[0] * 500 + 3000
+    scale = keras.layers.Normalization()
+    scale.adapt(x)
+    result = told((x, CIRCLES[1]), [scale, Dense(16, "relu"), Dense(1, "sigmoid")], BINARY, adam(), 60)
+    assert result.healthy, str(result)
+
+
 class Subclassed(keras.Model):
     """What makes the output is only seen while it trains."""
 

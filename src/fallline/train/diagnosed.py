@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.diagnose import diagnose, examine
 from fallline.errors import FalllineError, InputError
-from fallline.keras_config import without_tensorflow
+from fallline.keras_config import settle, without_tensorflow
 from fallline.rules import plain_checked, static_statistics
 from fallline.train.api import train
 from fallline.types import Diagnosis, Run
@@ -136,6 +136,7 @@ def _copy(model: keras.Model, x: Any) -> keras.Model:
             if not copy.built:
                 copy.build(model.input_shape)
             copy.set_weights(model.get_weights())
+            settle(copy)
     except (AttributeError, NotImplementedError, TypeError, ValueError):
         return model
     return copy

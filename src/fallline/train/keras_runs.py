@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fallline.engine import DIVERGED, STOPPED
+from fallline.keras_config import settle
 from fallline.rules._from_model import output_shape, output_statistics
 from fallline.train.fitted import Fitted
 from fallline.train.keras_settings import Settings
@@ -31,6 +32,7 @@ def assign(model: keras.Model, task: KerasTask, fitted: Fitted, settings: Settin
         v.assign(np.asarray(value)[0])
     for v, value in zip(model.non_trainable_variables, aux, strict=True):
         v.assign(np.asarray(value)[0])
+    settle(model)
     if own_optimizer:
         for v, value in zip(model.optimizer.variables, state.optimizer, strict=True):
             v.assign(np.asarray(value)[0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline import recipe as recipes
 from fallline.errors import InputError, nearest
-from fallline.keras_config import without_tensorflow
+from fallline.keras_config import settle, without_tensorflow
 from fallline.recipe.resolve import resolve
 from fallline.rules import sentinels_of, static_statistics
 from fallline.treatments._treatment import Treatment, discover
@@ -257,6 +257,7 @@ def build_model(design: Design) -> Any:
         kept = design.weights.get(path)
         if kept and [w.shape for w in layer.get_weights()] == [w.shape for w in kept]:
             layer.set_weights(list(kept))
+            settle(layer)
     return model
 
 
