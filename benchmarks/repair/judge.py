@@ -76,6 +76,7 @@ def repaired(
     began, began_cpu = time.perf_counter(), time.process_time()
     try:
         row["reference"] = case.reference(judge)
+        row |= {} if case.published is None else {"published": case.published}
         row["found"] = judge(case)
         row |= _improved(case, trainings, seconds, told)
         row["seconds"] = round(time.perf_counter() - began, 1)
