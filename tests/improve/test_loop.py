@@ -12,7 +12,7 @@ import fallline as fl
 from fallline.errors import InputError
 from fallline.experiment import compare
 from fallline.improve.bench import Bench
-from fallline.improve.candidates import candidates
+from fallline.improve.candidates import GENERAL, candidates
 from fallline.types import Comparison, Diagnosis, Experiment, Finding, Progress, Run, Score, Trace
 
 _api = importlib.import_module("fallline.improve.api")
@@ -251,3 +251,30 @@ def test_it_ends_where_nothing_is_left_to_gain(improve):
     assert found.treatments == ("raise-learning-rate",)
     assert len(found.ledger) == 1
     assert improve(Solved({"raise-learning-rate": 0.5, "use-adam": 0.0})).outcome == "nothing helps"
+
+
+class Chance(Computed):
+    """Nothing helps: every design has its own luck on every fold and with every seed."""
+
+    def __init__(self, number):
+        super().__init__(dict.fromkeys(GENERAL, 0.0), findings=())
+        self.rng, self.luck = np.random.default_rng(number), {}
+
+    def experiment(self, control, arms, seeds, partition, on_progress):
+        def drawn(subject):
+            keys = [(self.key(subject), seed, partition) for seed in seeds]
+            return np.stack([self.luck.setdefault(key, self.rng.normal(1.0, 0.05, 5)) for key in keys])
+
+        scores = {arm: drawn(subject) for arm, subject in {"control": control, **arms}.items()}
+        found = compare(scores["control"], {arm: scores[arm] for arm in arms}, share=0.25)
+        plain = {arm: tuple(values.ravel()) for arm, values in scores.items()}
+        return Experiment(
+            "", "", "", "", "", "log_loss", seeds=tuple(seeds), folds=5, scores=plain, comparisons=found
+        )
+
+
+@pytest.mark.slow
+def test_where_nothing_helps_a_whole_improvement_seldom_keeps_something(improve):
+    found = [improve(Chance(number)) for number in range(100)]
+    assert np.mean([len(one.ledger) for one in found]) > 5
+    assert sum(bool(one.treatments) for one in found) <= 10
