@@ -57,7 +57,11 @@ def member(w: dict[str, np.ndarray], recipe: Any, z: np.ndarray, numbers: int) -
     if "embedding/frequency" in w:
         turns = z[:, :numbers, None] * w["embedding/frequency"] + w["embedding/phase"]
         new = np.einsum("nmf,mfr->nmr", np.cos(2 * np.pi * turns), w["embedding/mix"]) + w["embedding/offset"]
-        x = np.concatenate([z, new.reshape(len(z), -1)], axis=1)
+        x = np.concatenate([x, new.reshape(len(z), -1)], axis=1)
+    if "piecewise/start" in w:
+        gone = np.clip((z[:, :numbers, None] - w["piecewise/start"]) * w["piecewise/inverse"], 0, 1)
+        new = np.einsum("nmb,mbr->nmr", gone, w["piecewise/mix"]) + w["piecewise/offset"]
+        x = np.concatenate([x, new.reshape(len(z), -1)], axis=1)
     if "scale/scale" in w:
         x = x * w["scale/scale"]
     layers = sum(path.startswith("hidden_") and path.endswith("kernel") for path in w)

@@ -54,6 +54,8 @@ CASES: dict[str, tuple[NetworkRecipe, int, str, PrepareRecipe, float]] = {
     "three members": (BASE, 3, "regression", PrepareRecipe(numeric="standard", clip=0.0), 1.0),
     "periodic, alone": (replace(BASE, embedding="periodic", skip=True), 1, "binary", PrepareRecipe(), 1.7),
     "periodic, three": (replace(BASE, embedding="periodic", skip=True), 3, "multiclass", PrepareRecipe(), 0.6),
+    "piecewise, alone": (replace(BASE, embedding="piecewise"), 1, "multiclass", PrepareRecipe(), 1.0),
+    "both, three": (replace(BASE, embedding="both", skip=True), 3, "regression", PrepareRecipe(), 1.0),
     "batch, alone": (BATCH, 1, "multilabel", PrepareRecipe(numeric="minmax"), 1.3),
     "batch, three": (replace(BATCH, skip=True), 3, "multioutput", PrepareRecipe(numeric="none"), 1.0),
     "layer, alone": (replace(LAYER, activation="lecun_tanh"), 1, "multiclass", PrepareRecipe(), 1.0),
@@ -108,7 +110,7 @@ def test_without_a_clip_predictions_leave_the_range() -> None:
     np.testing.assert_allclose(apply_model(model, raw), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["one member", "periodic, three", "layer, three"])
+@pytest.mark.parametrize("name", ["one member", "both, three", "layer, three"])
 def test_stock_layers_only(name: str) -> None:
     model, _, _ = made(name)
     for layer in model.layers:

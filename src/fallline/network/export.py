@@ -190,21 +190,30 @@ class _Members:
 
 
 def _embed(build: _Members, z: Any, network: MemberNetwork, w: Weights) -> Any:
-    """`PeriodicEmbedding` by two products: (B, d) -> (B, [k,] d + m r)."""
+    """`PeriodicEmbedding` and `PiecewiseEmbedding` by two products each: (B, d) -> (B, [k,] d + m r)."""
     k, m = build.k, network.numbers
     one = k == 1
     numbers = z if m == network.features else z[:, :m]
-    turn = np.float32(2.0 * np.pi)
-    frequency, phase = turn * w["embedding/frequency"], turn * w["embedding/phase"]
-    mix, offset = w["embedding/mix"], w["embedding/offset"]
-    if one:
-        frequency, phase, mix, offset = frequency[0], phase[0], mix[0], offset[0]
-    angle = build.einsum(numbers, "bm,mf->bmf" if one else "bm,kmf->bkmf", frequency, phase, "frequencies")
-    new = build.einsum(ops.cos(angle), "bmf,mfr->bmr" if one else "bkmf,kmfr->bkmr", mix, offset, "periodic")
-    width = m * int(w["embedding/mix"].shape[-1])
-    new = keras.layers.Reshape((width,) if one else (k, width), name="embedding")(new)
-    beside = z if one else keras.layers.RepeatVector(k, name="members")(z)
-    return keras.layers.Concatenate(name="inputs_and_embedding")([beside, new])
+    parts = [z if one else keras.layers.RepeatVector(k, name="members")(z)]
+
+    def expanded(kernel: np.ndarray, bias: np.ndarray, bend: Any, layer: str, inner: str, outer: str) -> Any:
+        mix, offset = w[f"{layer}/mix"], w[f"{layer}/offset"]
+        width = m * int(mix.shape[-1])
+        if one:
+            kernel, bias, mix, offset = kernel[0], bias[0], mix[0], offset[0]
+        x = bend(build.einsum(numbers, "bm,mf->bmf" if one else "bm,kmf->bkmf", kernel, bias, inner))
+        new = build.einsum(x, "bmf,mfr->bmr" if one else "bkmf,kmfr->bkmr", mix, offset, outer)
+        return keras.layers.Reshape((width,) if one else (k, width), name=layer)(new)
+
+    if "embedding/frequency" in w:
+        turn = np.float32(2.0 * np.pi)
+        frequency, phase = turn * w["embedding/frequency"], turn * w["embedding/phase"]
+        parts.append(expanded(frequency, phase, ops.cos, "embedding", "frequencies", "periodic"))
+    if "piecewise/inverse" in w:
+        inverse = w["piecewise/inverse"]
+        starts = -w["piecewise/start"] * inverse
+        parts.append(expanded(inverse, starts, lambda x: ops.clip(x, 0.0, 1.0), "piecewise", "bins", "pieces"))
+    return keras.layers.Concatenate(name="inputs_and_embedding")(parts)
 
 
 def _hidden(build: _Members, x: Any, network: MemberNetwork, w: Weights) -> Any:
@@ -360,7 +369,8 @@ def export_model(
     elif network.recipe.kind == "rbf":
         x = _radial(build, z, w)
     else:
-        x = _hidden(build, _embed(build, z, network, w) if "embedding/frequency" in w else z, network, w)
+        expanded = "embedding/mix" in w or "piecewise/mix" in w
+        x = _hidden(build, _embed(build, z, network, w) if expanded else z, network, w)
     out = build.dense(x, w["output/kernel"], w["output/bias"], "output")
     if "skip/kernel" in w:
         out = keras.layers.Add(name="deep_and_linear")([out, build.dense(z, w["skip/kernel"], None, "skip")])

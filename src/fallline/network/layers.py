@@ -14,7 +14,15 @@ import keras
 from fallline.network.cheap import cosine_of_turns
 from fallline.network.random import keep_mask, standard_normal
 
-__all__ = ["MaskDropout", "PeriodicEmbedding", "RadialUnits", "RandomLayer", "Scale", "WhiteNoise"]
+__all__ = [
+    "MaskDropout",
+    "PeriodicEmbedding",
+    "PiecewiseEmbedding",
+    "RadialUnits",
+    "RandomLayer",
+    "Scale",
+    "WhiteNoise",
+]
 
 
 class RandomLayer(keras.layers.Layer):
@@ -103,6 +111,48 @@ class PeriodicEmbedding(keras.layers.Layer):
         """(B, d) -> (B, d + m r)."""
         waves = cosine_of_turns(x[:, : self.numbers, None] * self.frequency.value + self.phase.value)
         new = jnp.einsum("bmk,mkr->bmr", waves, self.mix.value) + self.offset.value
+        return jnp.concatenate([x, new.reshape(x.shape[0], -1)], axis=-1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """(B, d + m r)."""
+        return (*input_shape[:-1], int(input_shape[-1] or 0) + self.numbers * self.width)
+
+
+class PiecewiseEmbedding(keras.layers.Layer):
+    """Expand each of the first m inputs by learned piecewise linear functions, which bend where the data say.
+
+    t_jb = min(1, max(0, (x_j - a_jb) / width_jb)) says how far x_j has gone through bin b, and e_j = V_j t_j + c_j with
+    V_j (bins, r); the inputs themselves stay beside the result. ``start`` and ``inverse`` (m, bins) are a_jb and
+    1 / width_jb, set from the training rows before the training (`fallline.network.knots`).
+
+    Args:
+        numbers: m, how many of the inputs (the first ones) are expanded.
+        bins: at most.
+        width: r, new features per input.
+
+    Source: Gorishniy, Rubachev & Babenko, arXiv 2203.05556, eq. 1 (piecewise linear encoding) and section 3.4.
+    """
+
+    BINS = 24
+
+    def __init__(self, numbers: int, bins: int = BINS, width: int = 4, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.numbers, self.bins, self.width = numbers, bins, width
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the bins, and the linear map per input."""
+        m, k, r = self.numbers, self.bins, self.width
+        self.start = self.add_weight(shape=(m, k), initializer="zeros", trainable=False, name="start")
+        self.inverse = self.add_weight(shape=(m, k), initializer="zeros", trainable=False, name="inverse")
+        self.mix = self.add_weight(shape=(m, k, r), initializer="zeros", name="mix")
+        self.offset = self.add_weight(shape=(m, r), initializer="zeros", name="offset")
+
+    def call(self, x: Any) -> Any:
+        """(B, d) -> (B, d + m r)."""
+        inverse = self.inverse.value
+        # As the saved model computes it: one product and one sum.
+        gone = jnp.clip(x[:, : self.numbers, None] * inverse - self.start.value * inverse, 0.0, 1.0)
+        new = jnp.einsum("bmk,mkr->bmr", gone, self.mix.value) + self.offset.value
         return jnp.concatenate([x, new.reshape(x.shape[0], -1)], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

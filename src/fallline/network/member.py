@@ -12,12 +12,11 @@ import keras
 import numpy as np
 
 from fallline.network.initialise import initial_kernel
+from fallline.network.knots import bin_starts
 from fallline.types import NetworkRecipe
 
 __all__ = ["MemberNetwork"]
 
-# Spread of the first frequencies; small, so that the embedding starts smooth (RealMLP, arXiv 2407.04491, table A.1).
-_FREQUENCY_SD = 0.1
 # RealMLP trains in NTK parametrisation, w = v / sqrt(fan_in): for Adam, whose steps ignore the gradient's size, this is
 # a rate of 1 / sqrt(fan_in) on w. The rate that a recipe names is the one of a layer with this fan-in.
 _REFERENCE_FAN_IN = 256.0
@@ -64,7 +63,8 @@ class MemberNetwork:
     @property
     def needs_data(self) -> bool:
         """Whether the weights begin by what the training rows are."""
-        return self.recipe.kind == "rbf" or self.recipe.initializer == "lsuv"
+        bends = self.recipe.embedding in ("piecewise", "both") and self.numbers > 0
+        return self.recipe.kind == "rbf" or self.recipe.initializer == "lsuv" or bends
 
     def initial(
         self, seed: int, x: np.ndarray | None = None, rates: NetworkRecipe | None = None
@@ -74,21 +74,34 @@ class MemberNetwork:
         Args:
             seed: of the member.
             x: (n, features) its training rows; needed where `needs_data`.
-            rates: its rates of dropout and noise, which are numbers among its weights; None: those of the network.
+            rates: its rates of dropout and noise, which are numbers among its weights, and its first frequencies'
+                spread; None: those of the network.
         """
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        trainable = [self._draw(v, rng, self.recipe.initializer) for v in self.model.trainable_variables]
+        numbers = rates or self.recipe
+        trainable = [self._draw(v, rng, numbers) for v in self.model.trainable_variables]
         fixed = []
         for index, v in enumerate(self.model.non_trainable_variables):
             value = np.asarray(v.value)
             if v.path.endswith("/key"):
                 value = np.array([rng.integers(0, 2**32), index], np.uint32)
             elif v.path.endswith("/rate"):
-                value = np.asarray(_random_rate(v.path, rates or self.recipe), np.float32)
+                value = np.asarray(_random_rate(v.path, numbers), np.float32)
             fixed.append(value)
         if self.needs_data and x is not None:
+            self._set_bins(fixed, x, seed)
             trainable = self._from_data(trainable, fixed, x, rng, seed)
         return trainable, fixed
+
+    def _set_bins(self, fixed: list[np.ndarray], x: np.ndarray, seed: int) -> None:
+        """Put the bins of a piecewise embedding among the non-trainable weights."""
+        paths = [v.path for v in self.model.non_trainable_variables]
+        if "piecewise/start" in paths:
+            places = [paths.index(f"piecewise/{name}") for name in ("start", "inverse")]
+            rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+            found = bin_starts(x[:, : self.numbers], fixed[places[0]].shape[1], rng)
+            for place, value in zip(places, found, strict=True):
+                fixed[place] = value
 
     def _from_data(
         self, trainable: list[np.ndarray], fixed: list[np.ndarray], x: np.ndarray, rng: np.random.Generator, seed: int
@@ -107,11 +120,11 @@ class MemberNetwork:
             trainable = scaled_to_unit_variance(self.model, trainable, fixed, x[rows])
         return trainable
 
-    def _draw(self, v: Any, rng: np.random.Generator, name: str) -> np.ndarray:
+    def _draw(self, v: Any, rng: np.random.Generator, numbers: NetworkRecipe) -> np.ndarray:
         layer, _, weight = v.path.rpartition("/")
         shape = tuple(v.shape)
         if weight == "frequency":
-            return (rng.standard_normal(shape) * _FREQUENCY_SD).astype(np.float32)
+            return (rng.standard_normal(shape) * numbers.embedding_spread).astype(np.float32)
         if weight == "phase":
             return rng.uniform(-0.5, 0.5, shape).astype(np.float32)  # of a turn
         if weight == "mix":
@@ -119,6 +132,7 @@ class MemberNetwork:
         if weight == "kernel":
             if layer == "skip":
                 return np.zeros(shape, np.float32)  # the linear path starts silent: at first only the deep one speaks
+            name = self.recipe.initializer
             chosen = "lecun_normal" if layer == "output" and name != "lsuv" else name
             return initial_kernel(chosen, rng, shape, self.recipe.initializer_scale)
         return np.asarray(v.value)  # zeros, or ones for scales

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from fallline.network.activations import activation
-from fallline.network.layers import MaskDropout, PeriodicEmbedding, Scale, WhiteNoise
+from fallline.network.layers import MaskDropout, PeriodicEmbedding, PiecewiseEmbedding, Scale, WhiteNoise
 from fallline.network.member import MemberNetwork
 from fallline.types import NetworkRecipe
 
@@ -81,8 +81,10 @@ def build_mlp(recipe: NetworkRecipe, *, features: int, numbers: int, outputs: in
     """
     inputs = keras.Input((features,), name="features")
     x = start = noisy_inputs(recipe, inputs)
-    if recipe.embedding == "periodic" and numbers:
+    if recipe.embedding in ("periodic", "both") and numbers:
         x = PeriodicEmbedding(numbers, name="embedding")(x)
+    if recipe.embedding in ("piecewise", "both") and numbers:
+        x = PiecewiseEmbedding(numbers, name="piecewise")(x)
     widths = widths_of(recipe)
     if recipe.input_scale and widths:
         x = Scale(name="scale")(x)

@@ -84,6 +84,7 @@ def program_key(prepared: Prepared, problem: Problem, depth: Depth = "") -> Prog
         input_dropout=0.5 * (network.input_dropout > 0),
         input_noise=float(network.input_noise > 0),
         hidden_noise=float(network.hidden_noise > 0),
+        embedding_spread=1.0,  # of the start alone
     )
     return ProgramKey(
         replace(Recipe(), network=network, optimizer=optimizer, training=training, stopping=_acting(recipe.stopping)),

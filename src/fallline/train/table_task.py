@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline.engine import Population, Stepwise, Task
 from fallline.network import MemberNetwork, build_network
-from fallline.network.layers import PeriodicEmbedding
+from fallline.network.layers import PeriodicEmbedding, PiecewiseEmbedding
 from fallline.optimize import Optimizer, fan_in_factors, make_optimizer
 from fallline.train.chunks import in_chunks, rows_that_fit
 from fallline.train.halting import make_stopping
@@ -53,8 +53,8 @@ class TableProgram:
     def outputs(self, params: Tree, aux: Tree, features: np.ndarray) -> np.ndarray:
         """Return every member's raw outputs in evaluation mode, (p, n, k)."""
         widths = [int(np.prod([d or 1 for d in layer.output.shape[1:]])) for layer in self.network.model.layers]
-        # Inside the embedding every number is its frequencies for a while.
-        widest = max(*widths, PeriodicEmbedding.FREQUENCIES * self.network.numbers)
+        # Inside the embedding every number is its frequencies or its bins for a while.
+        widest = max(*widths, max(PeriodicEmbedding.FREQUENCIES, PiecewiseEmbedding.BINS) * self.network.numbers)
         return in_chunks(lambda rows: self._outputs(params, aux, rows), features, rows_that_fit(widest), axis=1)
 
     @cached_property

@@ -97,8 +97,13 @@ class NetworkRecipe:
     )
     embedding: str = _entry(
         "auto",
-        "expansion of each number before the first layer: periodic = learned cos(2 pi (w x + b)) features",
-        choices=("auto", "none", "periodic"),
+        "expansion of each number before the first layer: periodic = learned cos(2 pi (w x + b)) features, piecewise = "
+        "learned piecewise linear functions that bend at quantiles of the training rows, both = the two side by side; auto: "
+        "periodic, from 5,000 rows both",
+        choices=("auto", "none", "periodic", "piecewise", "both"),
+    )
+    embedding_spread: float = _entry(
+        0.1, "standard deviation of the first frequencies w of a periodic embedding; small: it starts smooth", above=0.0
     )
     input_scale: bool = _entry(True, "learn one factor per input before the first hidden layer")
     skip: bool = _entry(True, "add a linear path from the inputs to the output beside the deep one")
