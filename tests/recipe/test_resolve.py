@@ -80,3 +80,11 @@ def test_nothing_stays_auto(kind: ProblemKind) -> None:
         for key, value in values.items()
         if value == "auto"
     ] == []
+
+
+@pytest.mark.parametrize(("n_rows", "embedding"), [(4_999, "periodic"), (5_000, "both")])
+def test_numbers_bend_where_there_are_rows_enough(n_rows: int, embedding: str) -> None:
+    asked = {"kind": "binary", "n_rows": n_rows, "n_features": 5, "n_outputs": 1}
+    assert resolve(default(), **asked).network.embedding == embedding
+    assert resolve(override(default(), ["network.kind=rbf"]), **asked).network.embedding == "none"
+    assert resolve(override(default(), ["embedding=periodic"]), **asked).network.embedding == "periodic"
