@@ -241,10 +241,10 @@ class _Work:
         try:
             found = self.diagnosed(watched)
         except OverBudgetError:
+            came_to = f"after {latest.epoch} of at most {latest.epochs} epochs" if latest.epoch else "before it began"
             raise InputError(
-                f"The budget of {self.budget.seconds:.0f} seconds is too small for one training: after it "
-                f"{latest.epoch} of at most {latest.epochs} epochs were done, and an experiment takes many trainings. "
-                "Give a larger budget, fewer epochs or a smaller network."
+                f"The budget of {self.budget.seconds:.0f} seconds is too small for one training: it was over {came_to}, "
+                "and an experiment takes many trainings. Give a larger budget, fewer epochs or a smaller network."
             ) from None
         self.budget.kept_back = self.budget.last_trainings * (time.monotonic() - begun)
         self.budget.guess(self.bench.pace)
