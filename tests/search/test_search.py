@@ -142,6 +142,7 @@ def test_the_u_curve_has_its_bottom_inside_and_the_rate_matters():
         ({"strategy": "radnom"}, "'random'"),
         ({"trials": 0}, "trials = 0"),
         ({"budget": 0}, "too small for one training"),
+        ({"budget": "soon"}, "'10 minutes'"),
         ({"folds": 49}, "only 48 rows"),
         ({"space": {"optimizer.learning_rate": log(1, 0.1)}}, "impossible range"),
         ({"space": {"optimiser.learning_rate": [1]}}, "unknown entry"),

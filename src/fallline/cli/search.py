@@ -28,7 +28,7 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @click.option("--space", default="default", show_default=True, metavar="FILE", help="A TOML file of ranges.")
 @click.option("--strategy", type=click.Choice(STRATEGIES), default="random", show_default=True)
 @click.option("--trials", type=click.IntRange(1), default=30, show_default=True, help="Candidates.")
-@click.option("--budget", type=float, metavar="SECONDS", help="Begin no training after that.")
+@click.option("--budget", metavar="TIME", help="Begin no training after that: seconds, '90 s', '2 h'.")
 @click.option("--recipe", "recipe_file", metavar="FILE", help="The TOML recipe that is varied.  [default: the preset]")
 @click.option("--preset", default="default", show_default=True, metavar="NAME", help="The recipe that is varied.")
 @click.option("--folds", type=click.IntRange(1), default=5, show_default=True, help="1: a hold-out.")
@@ -50,7 +50,7 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @events
 def command(
     data: str, assignments: tuple[str, ...], target: tuple[str, ...], space: str, strategy: str, trials: int,
-    budget: float | None, recipe_file: str | None, preset: str, folds: int, seeds: int, metric: str | None,
+    budget: str | None, recipe_file: str | None, preset: str, folds: int, seeds: int, metric: str | None,
     group: str | None, time: str | None, seed: int, widen: int, engine: str, journal: str | None, output: str | None,
     delimiter: str | None, encoding: str | None, decimal: str | None, report: str | None,
     quiet: bool, as_json: bool,

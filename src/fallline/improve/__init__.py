@@ -1,7 +1,6 @@
 """Diagnose, try what could help beside the untreated control, keep what does, and begin again."""
 
 from fallline.improve.api import improve
-from fallline.improve.budget import parse_seconds
 from fallline.improve.ledger import LEDGER
 
-__all__ = ["LEDGER", "improve", "parse_seconds"]
+__all__ = ["LEDGER", "improve"]

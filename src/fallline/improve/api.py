@@ -11,7 +11,7 @@ from fallline.errors import InputError, is_count
 from fallline.experiment.paired import ALPHA
 from fallline.improve import story
 from fallline.improve.bench import Bench, OnProgress
-from fallline.improve.budget import Budget, OverBudgetError, parse_seconds
+from fallline.improve.budget import SHORTEST, Budget, OverBudgetError
 from fallline.improve.candidates import Candidate, candidates
 from fallline.improve.ledger import Ledger
 from fallline.search import checked_seeds
@@ -28,6 +28,7 @@ from fallline.types import (
     Run,
     Score,
 )
+from fallline.types.duration import parse_seconds
 
 __all__ = ["improve"]
 
@@ -106,7 +107,7 @@ def improve(
     if y is None and isinstance(x, tuple) and len(x) == 2:
         x, y = x
     chosen = _checked(seeds, folds, holdout, trainings)
-    limit = Budget(parse_seconds(budget), trainings, last_trainings=2 if holdout else 1)
+    limit = Budget(parse_seconds(budget, least=SHORTEST), trainings, last_trainings=2 if holdout else 1)
     fitting = {"epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "loss": loss, "optimizer": optimizer}
     rows = {"folds": folds, "holdout": holdout, "metric": metric, "seed": seed}
     bench = _bench(control, x, y, target, kind, fitting, rows)
@@ -243,8 +244,8 @@ class _Work:
         except OverBudgetError:
             came_to = f"after {latest.epoch} of at most {latest.epochs} epochs" if latest.epoch else "before it began"
             raise InputError(
-                f"The budget of {self.budget.seconds:.0f} seconds is too small for one training: it was over {came_to}, "
-                "and an experiment takes many trainings. Give a larger budget, fewer epochs or a smaller network."
+                f"The budget of {self.budget.seconds:.0f} seconds is too small for one training: it was over "
+                f"{came_to}, and an experiment takes many trainings. Give a larger budget, fewer epochs or a smaller network."
             ) from None
         self.budget.kept_back = self.budget.last_trainings * (time.monotonic() - begun)
         self.budget.guess(self.bench.pace)

@@ -16,7 +16,7 @@ __all__ = ["inside"]
 _DRAWN = {
     "gradient_norm": (
         "gradient norm",
-        "Fading from the last layer (bottom) to the first (top): the signal dies on its way back.",
+        "Where it fades from the last layer (bottom) to the first (top), the signal dies on its way back.",
         False,
     ),
     "update_ratio": (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from fallline.search.partition import checked_seeds, partition, with_split
 from fallline.search.space import Space, apply, levels, make_space
 from fallline.search.strategy import Plan, Proposal, Rounds
 from fallline.types import Choice, Finding, Problem, Range, Recipe, Search, Trial
+from fallline.types.duration import parse_seconds
 
 __all__ = ["STRATEGIES", "candidates", "check_strategy", "search"]
 
@@ -58,7 +58,7 @@ def search(
     kind: str | None = None,
     strategy: str = "random",
     trials: int = 30,
-    budget: float | None = None,
+    budget: float | str | None = None,
     seeds: Any = None,
     folds: Any = 5,
     metric: str | None = None,
@@ -84,7 +84,7 @@ def search(
         strategy: ``random``, ``grid``, ``coordinate``, ``zoom``, ``halving``, ``hyperband``, or ``tpe`` (extra
             ``optuna``).
         trials: candidates; for ``hyperband`` short trainings count, too.
-        budget: seconds after which no further trainings are begun.
+        budget: time after which no further trainings are begun: seconds, ``"90 s"``, ``"10 minutes"``; None: no limit.
         seeds: of the trainings on every fold, or how many; default: the recipe's.
         folds: how many (1: a hold-out), pairs of rows, or a scikit-learn splitter.
         metric: by which is judged; default: log-loss, or RMSE.
@@ -140,7 +140,7 @@ def search(
     }  # fmt: skip
     work = _Work(
         problem, recipe, checked, pairs, chosen, metric, Journal(journal, about),
-        math.inf if budget is None else time.monotonic() + budget, on_progress, on_trial,
+        time.monotonic() + parse_seconds(budget), on_progress, on_trial,
     )  # fmt: skip
     plan = _plan(problem, recipe, checked, pairs, trials, seed)
     outcome: Literal["completed", "interrupted", "budget"] = "completed"
@@ -305,8 +305,10 @@ def _strategy_mistakes(strategy: str, trials: Any) -> Iterator[str]:
 def _numbers(strategy: str, trials: Any, budget: Any, seed: Any, widen: Any, engine: str) -> None:
     """Say everything that is wrong with the plain arguments at once."""
     mistakes = [*_strategy_mistakes(strategy, trials), *count_mistakes(seed=(seed, 0), widen=(widen, 0))]
-    if budget is not None and not (isinstance(budget, (int, float)) and budget > 0):
-        mistakes.append(f"budget = {budget!r} is too small for one training: it takes seconds above 0.")
+    try:
+        parse_seconds(budget)
+    except InputError as error:
+        mistakes.append(str(error))
     if engine not in ("local", "ray"):
         mistakes.append(
             f"engine = {engine!r} is not allowed: it takes 'local' or 'ray'.{nearest(str(engine), ('local', 'ray'))}"
