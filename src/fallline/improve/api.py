@@ -245,7 +245,8 @@ class _Work:
             came_to = f"after {latest.epoch} of at most {latest.epochs} epochs" if latest.epoch else "before it began"
             raise InputError(
                 f"The budget of {self.budget.seconds:.0f} seconds is too small for one training: it was over "
-                f"{came_to}, and an experiment takes many trainings. Give a larger budget, fewer epochs or a smaller network."
+                f"{came_to}, and an experiment takes many trainings. Give a larger budget, fewer epochs or a smaller "
+                "network."
             ) from None
         self.budget.kept_back = self.budget.last_trainings * (time.monotonic() - begun)
         self.budget.guess(self.bench.pace)
