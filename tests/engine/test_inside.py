@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fallline.engine import LayerTap, Observer, Population, Stepwise, Stopping, Watched, steps_of, take_apart
-from fallline.engine.inside import _moments, _of_outputs, _of_weights, _pooled
+from fallline.engine.inside import _of_outputs, _of_weights
+from fallline.engine.moments import moments
 from fallline.types import LAYER_STATISTICS, NETWORK_STATISTICS
 from fallline.watch import statistics
 from tests.engine import toy
@@ -181,18 +182,8 @@ def test_a_diverged_member_shows_what_was_seen_before() -> None:
 
 
 def weights_of(tap: LayerTap, weights: np.ndarray, gradient: np.ndarray) -> dict[str, Any]:
-    moments = ({0: _moments(jnp.asarray(values))} for values in (weights, gradient))
-    return _of_weights(tap, [weights], [gradient], [gradient], *moments)
-
-
-def test_pooled_moments_are_those_of_all_entries_together() -> None:
-    rng = np.random.default_rng(0)
-    parts = [(1000 + rng.standard_normal((7, k))).astype(np.float32) for k in (3, 1, 40)]
-    together = _pooled([_moments(jnp.asarray(part)) for part in parts])
-    entries = np.concatenate([part.ravel() for part in parts]).astype(np.float64)
-    assert float(together.mean) == pytest.approx(entries.mean(), rel=1e-6)
-    assert float(together.sd) == pytest.approx(entries.std(), rel=1e-3)
-    assert float(together.square) == pytest.approx((entries**2).sum(), rel=1e-6)
+    own = ({0: moments(jnp.asarray(values))} for values in (weights, gradient))
+    return _of_weights(tap, [weights], [gradient], [gradient], *own)
 
 
 def test_twins_dead_and_saturated_units_are_counted() -> None:

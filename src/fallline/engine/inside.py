@@ -26,6 +26,7 @@ from fallline.engine.member import (
     take_rows,
     used_weights,
 )
+from fallline.engine.moments import Moments, dot, moments, pooled, square, squares
 from fallline.engine.stopping import Pace
 from fallline.types import LAYER_STATISTICS, NETWORK_STATISTICS
 
@@ -115,7 +116,7 @@ class Observer:
         x, y, own = take_rows(data, jnp.asarray(rows))
         weight = _weight(own, rows)
         loss, grads = jax.value_and_grad(self.task.loss, has_aux=True)(state.params, state.aux, numbers, x, y, weight)
-        return loss[0], grads, _square(grads)
+        return loss[0], grads, square(grads)
 
     def __call__(self, numbers: Numbers, data: tuple[Tree, Tree, Any], state: MemberState, rate: Array) -> jax.Array:
         """Return (W,) what is seen now; ``rate`` is the factor on the learning rate of the step that is thrown away."""
@@ -152,15 +153,15 @@ class Observer:
         step = jax.tree.map(lambda a, b: a - b, moved, state.params)
         tapped = sorted({i for tap in self.layers for i in tap.weights})
         weights, gradients = (
-            {i: _moments(leaves[i]) for i in tapped} for leaves in map(jax.tree.leaves, (state.params, grads))
+            {i: moments(leaves[i]) for i in tapped} for leaves in map(jax.tree.leaves, (state.params, grads))
         )
         seen = [_of_weights(tap, state.params, grads, step, weights, gradients) for tap in self.layers]
         if self.outputs is not None:
             x, _, _ = take_rows(data, state.inside.rows)
             for values, tap, out in zip(seen, self.layers, self.outputs(*_used(self.task, state), x), strict=True):
                 values |= _of_outputs(tap, *out)
-        gradient_square = _squares(grads, gradients)
-        network = _of_network(state, _squares(state.params, weights), gradient_square, step)
+        gradient_square = squares(grads, gradients)
+        network = _of_network(state, squares(state.params, weights), gradient_square, step)
         network["gradient_noise_scale"] = _noise_scale(small, gradient_square, rows.shape[0], self.parts)
 
         def cost(params: Tree) -> jax.Array:
@@ -236,73 +237,23 @@ def _used(task: Task, state: MemberState) -> tuple[Tree, Tree]:
     return used_weights(task, state), state.aux
 
 
-def _square(tree: Tree) -> jax.Array:
-    """The sum of squares of all entries."""
-    return sum((jnp.sum(jnp.square(leaf.astype(jnp.float32))) for leaf in jax.tree.leaves(tree)), jnp.zeros(()))
-
-
-def _dot(a: Tree, b: Tree) -> jax.Array:
-    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return sum((jnp.sum(one.astype(jnp.float32) * two.astype(jnp.float32)) for one, two in pairs), jnp.zeros(()))
-
-
-class _Moments(NamedTuple):
-    """Of the entries of one tensor or several."""
-
-    entries: int
-    mean: jax.Array
-    spread: jax.Array  # sum of squared deviations from the mean
-
-    @property
-    def sd(self) -> jax.Array:
-        return jnp.sqrt(self.spread / self.entries)
-
-    @property
-    def square(self) -> jax.Array:
-        """The sum of squares, without another pass over the entries."""
-        return self.spread + self.entries * jnp.square(self.mean)
-
-
-def _moments(tensor: jax.Array) -> _Moments:
-    values = tensor.astype(jnp.float32)
-    mean = jnp.sum(values) / values.size
-    # Not E[x^2] - mean^2: in float32 little is left of it where the mean is large.
-    return _Moments(values.size, mean, jnp.sum(jnp.square(values - mean)))
-
-
-def _pooled(parts: Sequence[_Moments]) -> _Moments:
-    """The moments of all entries together (Chan, Golub, LeVeque, 1983, equation 2.1)."""
-    if len(parts) == 1:
-        return parts[0]
-    count = sum(part.entries for part in parts)
-    mean = sum((part.entries * part.mean for part in parts), jnp.zeros(())) / count
-    apart = (part.spread + part.entries * jnp.square(part.mean - mean) for part in parts)
-    return _Moments(count, mean, sum(apart, jnp.zeros(())))
-
-
-def _squares(tree: Tree, known: dict[int, _Moments]) -> jax.Array:
-    """`_square`, given the moments of some of the leaves."""
-    own = (known[i].square if i in known else _square(leaf) for i, leaf in enumerate(jax.tree.leaves(tree)))
-    return sum(own, jnp.zeros(()))
-
-
 def _ratio(above: jax.Array, below: jax.Array) -> jax.Array:
     return jnp.where(below > 0, above / below, _NAN)
 
 
 def _of_weights(
-    tap: LayerTap, params: Tree, grads: Tree, step: Tree, weights: dict[int, _Moments], gradients: dict[int, _Moments]
+    tap: LayerTap, params: Tree, grads: Tree, step: Tree, weights: dict[int, Moments], gradients: dict[int, Moments]
 ) -> Values:
     if not tap.weights:
         return {}
-    weight = _pooled([weights[i] for i in tap.weights])
-    gradient = _pooled([gradients[i] for i in tap.weights])
+    weight = pooled([weights[i] for i in tap.weights])
+    gradient = pooled([gradients[i] for i in tap.weights])
     slopes, moves = jax.tree.leaves(grads), jax.tree.leaves(step)
     found: Values = {
         "weight_mean": weight.mean, "weight_sd": weight.sd, "weight_norm": jnp.sqrt(weight.square),
         "gradient_mean": gradient.mean, "gradient_sd": gradient.sd, "gradient_norm": jnp.sqrt(gradient.square),
         "gradient_max": jnp.max(jnp.stack([jnp.max(jnp.abs(slopes[i].astype(jnp.float32))) for i in tap.weights])),
-        "update_norm": jnp.sqrt(_square([moves[i] for i in tap.weights])),
+        "update_norm": jnp.sqrt(square([moves[i] for i in tap.weights])),
     }  # fmt: skip
     found["update_ratio"] = _ratio(found["update_norm"], found["weight_norm"])
     if tap.kernel is not None:
@@ -329,11 +280,11 @@ def _twin_share(kernel: jax.Array) -> jax.Array:
 def _of_outputs(tap: LayerTap, output: Any, given: Any) -> Values:
     found: Values = {}
     if given is not None:
-        found["preactivation_sd"] = _moments(given).sd
+        found["preactivation_sd"] = moments(given).sd
     if output is None or not output.size:
         return found
     out = output.astype(jnp.float32)
-    all_of_it = _moments(out)
+    all_of_it = moments(out)
     sd, rms = all_of_it.sd, jnp.sqrt(all_of_it.square / all_of_it.entries)
     found |= {"activation_mean": all_of_it.mean, "activation_sd": sd, "activation_rms": rms}
     units = jnp.moveaxis(out, tap.unit_axis, -1) if out.ndim > 1 else out[:, None]
@@ -354,8 +305,8 @@ def _of_network(state: MemberState, weight_square: jax.Array, gradient_square: j
     return {
         "gradient_norm": jnp.sqrt(gradient_square),
         "weight_norm": norm,
-        "update_ratio": _ratio(jnp.sqrt(_square(step)), norm),
-        "distance_from_start": jnp.sqrt(_square(jax.tree.map(lambda a, b: a - b, state.params, state.inside.start))),
+        "update_ratio": _ratio(jnp.sqrt(square(step)), norm),
+        "distance_from_start": jnp.sqrt(square(jax.tree.map(lambda a, b: a - b, state.params, state.inside.start))),
     }
 
 
@@ -381,7 +332,7 @@ def _hessian_times(cost: Callable[[Tree], jax.Array], params: Tree, direction: T
 
 def _curvature(cost: Callable[[Tree], jax.Array], params: Tree, step: Tree) -> jax.Array:
     """d^T H d / d^T d for the step d: the second derivative of the loss along the unit step."""
-    return _ratio(_dot(step, _hessian_times(cost, params, step)), _square(step))
+    return _ratio(dot(step, _hessian_times(cost, params, step)), square(step))
 
 
 def _sharpness(cost: Callable[[Tree], jax.Array], params: Tree, iterations: int) -> jax.Array:
@@ -390,13 +341,13 @@ def _sharpness(cost: Callable[[Tree], jax.Array], params: Tree, iterations: int)
     start = jax.tree.map(lambda p: jnp.asarray(rng.standard_normal(p.shape), p.dtype), params)
 
     def unit(tree: Tree) -> Tree:
-        size = jnp.sqrt(_square(tree))
+        size = jnp.sqrt(square(tree))
         return jax.tree.map(lambda a: jnp.where(size > 0, a / size, a), tree)
 
     def turn(_: int, carry: tuple[Tree, jax.Array]) -> tuple[Tree, jax.Array]:
         direction, _value = carry
         product = _hessian_times(cost, params, direction)
-        return unit(product), _dot(direction, product)
+        return unit(product), dot(direction, product)
 
     found: jax.Array = jax.lax.fori_loop(0, iterations, turn, (unit(start), jnp.zeros(())))[1]
     return found
