@@ -51,36 +51,52 @@ def confusion_chart(table: np.ndarray, classes: Sequence[str]) -> Drawing:
             )
         for j in range(k):
             n, share = int(table[i, j]), float(table[i, j] / rows[i]) if rows[i] else 0.0
-            class_ = "cell right" if i == j else "cell wrong"
-            panel.add(
-                tag(
-                    "rect",
-                    tag("title", f"true {words[i]}, predicted {words[j]}: {count(n)}")
-                    if n and k > _MOST_COUNTS
-                    else "",
-                    x=left + j * cell + 0.75,
-                    y=top + i * cell + 0.75,
-                    width=cell - 1.5,
-                    height=cell - 1.5,
-                    rx=min(3.0, cell / 8),
-                    class_="cell none" if n == 0 else class_,
-                    fill_opacity=None if n == 0 else float(0.10 + 0.5 * share),
-                )
-            )
-            if k <= _MOST_COUNTS and (n or k <= 6):
-                middle = top + (i + 0.5) * cell + 4
-                two = cell >= 46
-                panel.text(
-                    left + (j + 0.5) * cell, middle - (7 if two else 0), count(n), "strong" if n else "tick", "middle"
-                )
-                if two:
-                    panel.text(left + (j + 0.5) * cell, middle + 10, percent(share, 0), "", "middle")
+            told = f"true {words[i]}, predicted {words[j]}: {count(n)}" if n and k > _MOST_COUNTS else ""
+            shown = k <= _MOST_COUNTS and bool(n or k <= 6)
+            place = (left + j * cell, top + i * cell)
+            _confusion_cell(panel, place, cell, n, share, right=i == j, told=told, shown=shown)
     right = int(np.trace(table))
     return panel.drawing(
         "Confusion matrix",
         f"{count(right)} of {count(int(table.sum()))} rows are on the diagonal, where prediction and truth agree. "
         + " ".join(f"{w}: {count(int(table[i, i]))} of {count(int(rows[i]))} right." for i, w in enumerate(words[:12])),
     )
+
+
+def _confusion_cell(
+    panel: Panel, place: tuple[float, float], size: float, n: int, share: float, *, right: bool, told: str, shown: bool
+) -> None:
+    """Draw one cell of a confusion matrix.
+
+    Args:
+        panel: to draw on.
+        place: its upper left corner.
+        size: of its side.
+        n: rows in it.
+        share: of the true class' rows.
+        right: whether they were predicted right.
+        told: what is said of it under the pointer; "": nothing.
+        shown: whether its number is written into it.
+    """
+    x, y = place
+    panel.add(
+        tag(
+            "rect",
+            tag("title", told) if told else "",
+            x=x + 0.75,
+            y=y + 0.75,
+            width=size - 1.5,
+            height=size - 1.5,
+            rx=min(3.0, size / 8),
+            class_="cell none" if n == 0 else "cell right" if right else "cell wrong",
+            fill_opacity=None if n == 0 else float(0.10 + 0.5 * share),
+        )
+    )
+    if shown:
+        middle, two = y + 0.5 * size + 4, size >= 46
+        panel.text(x + 0.5 * size, middle - (7 if two else 0), count(n), "strong" if n else "tick", "middle")
+        if two:
+            panel.text(x + 0.5 * size, middle + 10, percent(share, 0), "", "middle")
 
 
 def calibration_chart(found: Calibration, axis: str) -> Drawing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,27 +39,9 @@ def table_facts(
         temperature: of the calibrated probabilities; 1: not calibrated.
         used: the members that predict.
     """
-    state = fitted.state
-    best, bad = np.asarray(state.best_epoch), np.asarray(state.bad_step)
     counted = evaluations(program.optimizer, fitted)
-    members = [
-        {
-            "seed": m.seed,
-            "outcome": _OUTCOMES[int(np.asarray(state.outcome)[i])],
-            "epochs": int(np.asarray(state.epoch)[i]),
-            "best_epoch": int(best[i]),
-            "best_val_loss": float(np.asarray(state.best_loss)[i]),
-            "n_train": len(m.train_rows),
-            "n_validation": len(m.val_rows),
-            "evaluations": counted[i],
-            **({"bad_step": int(bad[i])} if bad[i] >= 0 else {}),
-        }
-        for i, m in enumerate(prepared.members)
-    ]
     x = prepared.features[prepared.train_rows]
-    # What another seed would have given: the figure without which one run's loss says little.
-    losses = np.asarray(state.best_loss, np.float64)
-    losses = losses[np.isfinite(losses)]
+    parameters = int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables))
     facts: dict[str, Any] = {
         "kind": problem.kind,
         "target_names": list(problem.target_names),
@@ -74,23 +57,17 @@ def table_facts(
         "n_test": len(prepared.test_rows),
         "planned_epochs": int(prepared.recipe.training.epochs),
         "stopped_epoch": int(fitted.seen.shape[1]),
-        "best_epoch": int(np.median(best)),
+        "best_epoch": int(np.median(np.asarray(fitted.state.best_epoch))),
         "restored": prepared.recipe.stopping.restore_best,
         "steps_per_epoch": int(fitted.steps.max()),
         "evaluations": {key: sum(one[key] for one in counted) for key in counted[0]},
         "loss": prepared.recipe.training.loss,
         "temperature": temperature,
-        "parameters": int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables)) * len(used),
-        "parameters_per_member": int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables)),
-        "members": members,
+        "parameters": parameters * len(used),
+        "parameters_per_member": parameters,
+        "members": _member_facts(prepared.members, fitted, counted),
         "members_used": len(used),
-        "seed_spread": {
-            "members": len(losses),
-            "mean": float(losses.mean()) if len(losses) else None,
-            "sd": float(losses.std(ddof=1)) if len(losses) > 1 else None,
-            "min": float(losses.min()) if len(losses) else None,
-            "max": float(losses.max()) if len(losses) else None,
-        },
+        "seed_spread": _seed_spread(np.asarray(fitted.state.best_loss, np.float64)),
         "seconds": fitted.seconds,
         "compile_seconds": fitted.compile_seconds,
         "input_statistics": {
@@ -106,3 +83,37 @@ def table_facts(
         counts = np.bincount(problem.y, minlength=len(problem.classes))
         facts["class_counts"] = {str(c): int(k) for c, k in zip(problem.classes, counts, strict=True)}
     return facts
+
+
+def _member_facts(members: Sequence[Member], fitted: Fitted, counted: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what each network came to; ``counted``: what each has computed."""
+    outcome, epoch, best, loss, bad = (
+        np.asarray(getattr(fitted.state, name))
+        for name in ("outcome", "epoch", "best_epoch", "best_loss", "bad_step")
+    )
+    return [
+        {
+            "seed": m.seed,
+            "outcome": _OUTCOMES[int(outcome[i])],
+            "epochs": int(epoch[i]),
+            "best_epoch": int(best[i]),
+            "best_val_loss": float(loss[i]),
+            "n_train": len(m.train_rows),
+            "n_validation": len(m.val_rows),
+            "evaluations": counted[i],
+            **({"bad_step": int(bad[i])} if bad[i] >= 0 else {}),
+        }
+        for i, m in enumerate(members)
+    ]
+
+
+def _seed_spread(losses: np.ndarray) -> dict[str, Any]:
+    """Return what another seed would have given: the figure without which one run's loss says little."""
+    losses = losses[np.isfinite(losses)]
+    return {
+        "members": len(losses),
+        "mean": float(losses.mean()) if len(losses) else None,
+        "sd": float(losses.std(ddof=1)) if len(losses) > 1 else None,
+        "min": float(losses.min()) if len(losses) else None,
+        "max": float(losses.max()) if len(losses) else None,
+    }

@@ -16,7 +16,8 @@ from fallline.engine import configure
 from fallline.errors import InputError, is_count
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.train.in_double import double_copy, doubles
-from fallline.train.keras_settings import build, guess_loss, row_weights
+from fallline.train.keras_data import row_weights
+from fallline.train.keras_settings import build, guess_loss
 from fallline.train.keras_support import require_jax
 from fallline.types import GradientCheck, TensorCheck
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,31 +15,28 @@ from fallline import recipe as recipes
 from fallline.engine import configure
 from fallline.errors import InputError
 from fallline.keras_config import without_tensorflow
-from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.find_rate import with_rate_for_keras
 from fallline.train.jobs import Fold
+from fallline.train.keras_data import keras_data
 from fallline.train.keras_settings import (
     Settings,
+    average_numbers,
     build,
-    class_weight_of,
     compiled,
     recipe_optimizer,
-    row_weights,
     rows_a_step,
     settings_of,
-    validation_of,
+    with_all_rows,
 )
 from fallline.train.keras_support import (
     couples_rows,
     pads_evaluation,
-    require_full_batch,
     require_jax,
     require_supported,
 )
 from fallline.train.keras_task import KerasTask, keras_task, seeded
 from fallline.train.keras_terms import Terms, terms_of
-from fallline.train.prepared import average_after
-from fallline.types import FULL_BATCH, REDUCING, Recipe
+from fallline.types import REDUCING, Recipe
 
 __all__ = ["Job", "Work", "copy_of", "work_of"]
 
@@ -128,22 +125,16 @@ def work_of(
     require_jax()
     require_supported(model)
     configure()
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
-    n = rows_of((x, y), "x and y")
-    weight = row_weights(sample_weight, n, "sample_weight")
-    (x, y, weight), validation, weighted = validation_of((x, y, weight), validation_data, validation_split)
-    class_weight = class_weight_of(class_weight, given, apart=folds is not None)
-    if class_weight is not None:
-        weight = weight * class_weights(y, class_weight)
-    weighted = weighted or sample_weight is not None or class_weight is not None
-    n = len(weight)
-    data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
+    data = keras_data(
+        x, y, given, validation_data=validation_data, validation_split=validation_split, sample_weight=sample_weight,
+        class_weight=class_weight, apart=folds is not None,
+    )  # fmt: skip
+    x, y, whole = data.x, data.y, data.whole
     if folds is None:
-        folds = [(np.arange(n), np.arange(n, len(data[2])))]
+        folds = [(np.arange(data.rows), np.arange(data.rows, len(whole[2])))]
     validated = all(len(parts[1]) for parts in folds)
     build(model, x)
     model = compiled(model, x, y, given[0])
-    sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
 
     jobs = []
     for index, one in enumerate(given):
@@ -153,10 +144,10 @@ def work_of(
         for seed, (fold, parts) in itertools.product([0] if seeds is None else seeds, enumerate(folds)):
             many = len(parts[0])
             own = settings_of(recipe, epochs, rows_a_step(recipe, batch_size, many), shuffle, early_stopping, validated)
-            own = _full_batch(model, recipe, own, batch_size, many)
+            own = with_all_rows(model, recipe, own, batch_size, many)
             found, rate = with_rate_for_keras(model, x, y, recipe, int(seed), batch_size, parts[0])
             numbers = usual if found is recipe else recipe_optimizer(found, model)[1]
-            numbers = numbers | more | _averaged(recipe, own, many) | own.stopping.constants()
+            numbers = numbers | more | average_numbers(recipe, own, many) | own.stopping.constants()
             job = Job(
                 recipe=found, recipe_index=index, settings=own, optimizer=optimizer, numbers=numbers, terms=terms,
                 seed=int(seed), drawn=seeds is not None, fold=None if len(folds) == 1 else fold,
@@ -164,23 +155,7 @@ def work_of(
             )  # fmt: skip
             jobs.append(job)
     starts = {seed: _first_weights(model, seed, x) for seed in {job.seed for job in jobs if job.drawn}}
-    return Work(model, jobs, starts, data, sample, weighted, validated)
-
-
-def _averaged(recipe: Recipe | None, settings: Settings, rows: int) -> dict[str, float]:
-    if recipe is None:
-        return {}
-    planned = replace(recipe.training, epochs=settings.epochs, batch_size=settings.batch_size)
-    return average_after(replace(recipe, training=planned), rows)
-
-
-def _full_batch(model: keras.Model, recipe: Recipe | None, settings: Settings, asked: int | None, n: int) -> Settings:
-    if recipe is None or recipe.optimizer.name not in FULL_BATCH:
-        return settings
-    require_full_batch(
-        model, recipe.optimizer.name, recipe.training.batch_size if asked is None else settings.batch_size, n
-    )
-    return replace(settings, batch_size=n)
+    return Work(model, jobs, starts, whole, data.sample, data.weighted, validated)
 
 
 def _first_weights(model: keras.Model, seed: int, x: Tree) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import jax
@@ -14,31 +13,29 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.engine import configure
 from fallline.errors import InputError, is_count
-from fallline.train.arrays import as_arrays, class_weights, rows_of, stack
 from fallline.train.evaluations import evaluations
 from fallline.train.find_rate import with_rate_for_keras
 from fallline.train.inside import begin_watching, depth_of, make_eyes, with_inside
+from fallline.train.keras_data import keras_data
 from fallline.train.keras_runs import assign, checked_before, run_of, target_range
 from fallline.train.keras_settings import (
+    average_numbers,
     build,
-    class_weight_of,
     compiled,
     eval_batch,
     population_of,
     recipe_optimizer,
-    row_weights,
     rows_a_step,
     settings_of,
-    validation_of,
+    with_all_rows,
 )
-from fallline.train.keras_support import require_full_batch, require_jax, require_supported
+from fallline.train.keras_support import require_jax, require_supported
 from fallline.train.keras_task import keras_task
 from fallline.train.keras_terms import terms_of
 from fallline.train.loop import OnProgress, fit_population
 from fallline.train.orders import Member
 from fallline.train.postmortem import post_mortem, with_causes
-from fallline.train.prepared import average_after
-from fallline.types import FULL_BATCH, Recipe, Run
+from fallline.types import Recipe, Run
 
 __all__ = ["train_keras"]
 
@@ -72,51 +69,38 @@ def train_keras(
     configure()
     began = time.perf_counter()
     recipe = recipes.check(recipe) if recipe is not None else None
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
-    n = rows_of((x, y), "x and y")
-    weight = row_weights(sample_weight, n, "sample_weight")
-    (x, y, weight), validation, weighted = validation_of((x, y, weight), validation_data, validation_split)
-    class_weight = class_weight_of(class_weight, [recipe])
-    if class_weight is not None:  # as under Keras' fit, the validation rows keep their own weights
-        weight = weight * class_weights(y, class_weight)
-    weighted = weighted or sample_weight is not None or class_weight is not None
-    n = len(weight)
+    data = keras_data(
+        x, y, [recipe], validation_data=validation_data, validation_split=validation_split,
+        sample_weight=sample_weight, class_weight=class_weight,
+    )  # fmt: skip
+    x, y, n, validated = data.x, data.y, data.rows, data.validation is not None
     build(model, x)
     model = compiled(model, x, y, recipe)
     rows = rows_a_step(recipe, batch_size, n)
     recipe, rate = with_rate_for_keras(model, x, y, recipe, seed, batch_size)
-    settings = settings_of(recipe, epochs, rows, shuffle, early_stopping, validation is not None)
-    if recipe is not None and recipe.optimizer.name in FULL_BATCH:
-        asked = recipe.training.batch_size if batch_size is None else settings.batch_size
-        require_full_batch(model, recipe.optimizer.name, asked, n)
-        settings = replace(settings, batch_size=n)
-    checked = checked_before(model, x, y, settings, validation, weighted=weighted, own=recipe is None)
+    settings = settings_of(recipe, epochs, rows, shuffle, early_stopping, validated)
+    settings = with_all_rows(model, recipe, settings, batch_size, n)
+    checked = checked_before(model, x, y, settings, data.validation, weighted=data.weighted, own=recipe is None)
     optimizer, numbers = recipe_optimizer(recipe, model)
-    terms = None
-    if recipe is not None:
-        terms, more = terms_of(recipe, model)
-        numbers |= more
-        planned = replace(recipe.training, epochs=settings.epochs, batch_size=settings.batch_size)
-        numbers |= average_after(replace(recipe, training=planned), n)
-    sample = keras.tree.map_structure(lambda a: a[: min(2, n)], (x, y))
+    terms, more = terms_of(recipe, model) if recipe is not None else (None, {})
+    numbers |= more | average_numbers(recipe, settings, n) | settings.stopping.constants()
     task = keras_task(
-        model, optimizer=optimizer, numbers=numbers, seed=seed, sample=sample, weighted=weighted, terms=terms
+        model, optimizer=optimizer, numbers=numbers, seed=seed, sample=data.sample, weighted=data.weighted, terms=terms
     )
-    data = (x, y, weight) if validation is None else stack((x, y, weight), validation)
-    numbers |= settings.stopping.constants()
-    member = Member(seed, np.arange(n), np.arange(n, len(data[2])), numbers)
+    whole = data.whole
+    member = Member(seed, np.arange(n), np.arange(n, len(whole[2])), numbers)
     plan = settings.plan(eval_batch(model, settings.batch_size, n))
-    eyes = make_eyes(model, task.task, depth, sample[0]) if depth else None
+    eyes = make_eyes(model, task.task, depth, data.sample[0]) if depth else None
     observer = eyes.observer if eyes is not None else None
     population = population_of(model)(
-        task.task, settings.stopping.program(), 1, validated=validation is not None, observer=observer
+        task.task, settings.stopping.program(), 1, validated=validated, observer=observer
     )
     start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
     inside = begin_watching(eyes, [member], plan, start[0], every)
-    fitted = fit_population(population, [member], plan, data, *start, on_progress=on_progress, inside=inside)
+    fitted = fit_population(population, [member], plan, whole, *start, on_progress=on_progress, inside=inside)
     assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = run_of(model, member, fitted, settings, recipe, evaluations(optimizer, fitted)[0])
-    causes = post_mortem(population, [member], plan, data, fitted, model)
+    causes = post_mortem(population, [member], plan, whole, fitted, model)
     facts = {
         **with_causes(run.facts, causes),
         **target_range(model, y),

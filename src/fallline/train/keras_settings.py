@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -15,28 +15,26 @@ from fallline.errors import InputError, is_count
 from fallline.optimize import fan_in_factors, make_optimizer, schedule_numbers
 from fallline.recipe.checks import USUAL_DAMPING
 from fallline.recipe.resolve import own_numbers, resolve_reducing, resolve_stopping
-from fallline.train.arrays import as_arrays, rows_of, split_tail
 from fallline.train.halting import make_stopping, stopping_section, with_schedule
-from fallline.train.keras_support import convolves, require_row_losses, rowwise_loss
+from fallline.train.keras_support import convolves, require_full_batch, require_row_losses, rowwise_loss
 from fallline.train.keras_terms import penalty_shares, require_acting
 from fallline.train.orders import Emphasis, Plan, emphasis_of
-from fallline.train.prepared import REDUCING_NUMBERS
-from fallline.types import REDUCING, OptimizerRecipe, Recipe
+from fallline.train.prepared import REDUCING_NUMBERS, average_after
+from fallline.types import FULL_BATCH, REDUCING, OptimizerRecipe, Recipe
 
 __all__ = [
     "Settings",
+    "average_numbers",
     "build",
-    "class_weight_of",
     "compiled",
     "eval_batch",
     "guess_loss",
     "output_unit",
     "population_of",
     "recipe_optimizer",
-    "row_weights",
     "rows_a_step",
     "settings_of",
-    "validation_of",
+    "with_all_rows",
 ]
 
 Tree = Any
@@ -202,64 +200,6 @@ def eval_batch(model: keras.Model, batch: int, n: int) -> int:
     return max(batch, min(8192, n, _EVAL_NUMBERS // max([1, *widths] if widths else [4096])))
 
 
-def row_weights(given: Any, n: int, name: str) -> np.ndarray:
-    """Return (n,) weights, ones where none are given; InputError for a wrong number of them, or negative ones."""
-    if given is None:
-        return np.ones(n, np.float32)
-    weight = as_arrays(given, name)
-    if np.shape(weight) != (n,) or (weight < 0).any() or not weight.any():
-        raise InputError(
-            f"{name} of shape {np.shape(weight)} is not allowed: it takes {n} numbers >= 0, one per row, not all 0."
-        )
-    return np.asarray(weight, np.float32)
-
-
-def class_weight_of(given: Any, chosen: Sequence[Recipe | None], *, apart: bool = False) -> Any:
-    """Return the class weights of trainings, the keyword's or the recipes' "balanced".
-
-    Args:
-        given: the keyword.
-        chosen: the recipes.
-        apart: the trainings have rows of their own.
-
-    Raises:
-        InputError: both are given, the recipes differ, or "balanced" would mean something else for each fold.
-    """
-    asked = {recipe.training.class_weight for recipe in chosen if recipe is not None} or {"none"}
-    if given is not None and asked != {"none"}:
-        raise InputError('Both class_weight and training.class_weight = "balanced" are given. Use one of them.')
-    if len(asked) > 1:
-        raise InputError("The recipes differ in training.class_weight: train them one after another.")
-    found = given if asked == {"none"} else "balanced"
-    if apart and isinstance(found, str):
-        raise InputError(
-            f'class_weight = "{found}" goes by the training rows, which differ from fold to fold. '
-            "Give weights, e.g. {0: 1.0, 1: 5.0}."
-        )
-    return found
-
-
-def validation_of(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None, bool]:
-    """Return (training data, validation data or None, whether the latter has weights of its own)."""
-    if given is not None:
-        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise InputError("validation_data takes (x, y) or (x, y, sample_weight).")
-        vx, vy = as_arrays(given[0], "validation x"), as_arrays(given[1], "validation y")
-        m = rows_of((vx, vy), "validation_data")
-        weight = row_weights(given[2] if len(given) == 3 else None, m, "validation sample_weight")
-        x, y, _ = data
-        for name, mine, theirs in (("x", x, vx), ("y", y, vy)):
-            shapes = [keras.tree.map_structure(lambda a: ("rows", *np.shape(a)[1:]), tree) for tree in (mine, theirs)]
-            if shapes[0] != shapes[1]:
-                raise InputError(
-                    f"{name} has the shape {shapes[0]} in training but {shapes[1]} in validation_data; they must agree."
-                )
-        return data, (vx, vy, weight), len(given) == 3 and given[2] is not None
-    if share:
-        return *split_tail(data, share), False
-    return data, None, False
-
-
 def build(model: keras.Model, x: Tree) -> None:
     """Build a model whose input shape is only known from the data."""
     if not model.built or not model.variables:
@@ -324,3 +264,25 @@ def recipe_optimizer(recipe: Recipe | None, model: keras.Model | None = None) ->
         reducing = resolve_reducing(o, recipe.stopping)
         numbers |= {key: float(getattr(reducing, key)) for key in REDUCING_NUMBERS}
     return made, numbers
+
+
+def with_all_rows(model: keras.Model, recipe: Recipe | None, settings: Settings, asked: Any, n: int) -> Settings:
+    """Return the settings with all of the n rows in a step, where the recipe's optimizer needs them.
+
+    Raises:
+        InputError: another batch size was asked for, or the model does not allow it.
+    """
+    if recipe is None or recipe.optimizer.name not in FULL_BATCH:
+        return settings
+    require_full_batch(
+        model, recipe.optimizer.name, recipe.training.batch_size if asked is None else settings.batch_size, n
+    )
+    return replace(settings, batch_size=n)
+
+
+def average_numbers(recipe: Recipe | None, settings: Settings, rows: int) -> dict[str, float]:
+    """Return what an averaging optimizer must know of a training on so many rows; {} without a recipe."""
+    if recipe is None:
+        return {}
+    planned = replace(recipe.training, epochs=settings.epochs, batch_size=settings.batch_size)
+    return average_after(replace(recipe, training=planned), rows)

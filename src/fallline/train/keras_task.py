@@ -124,6 +124,43 @@ def keras_task(
         own = sum((model._aggregate_additional_loss(one) for one in parted(params, aux, x)[1]), jnp.zeros(()))
         return own + terms.penalty(params, numbers) if terms else own
 
+    update = optimizer.update if optimizer is not None else _own_update(model)
+    params = [np.asarray(v.value) for v in model.trainable_variables]
+    start = own
+    if optimizer is not None:
+        start = jax.tree.map(lambda a: a[0], begin_optimizer(optimizer, [p[None] for p in params], [seed]))
+    evaluation = _evaluation(model, forward, metrics, names, weighted=weighted, padded=padded)
+    task = Task(loss, update, *evaluation, ("loss", *names), coupled, masked, exact=not padded)
+    if optimizer is not None and optimizer.used is not None:
+        task = replace(task, used=optimizer.used)
+    if optimizer is not None and optimizer.searches:
+        task = replace(task, searches=True)
+        # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.
+        if type(model).compute_loss is keras.Model.compute_loss and model._compile_loss is not None:
+            task = replace(task, outputs=lambda p, aux, _, x: parted(p, aux, x)[0], cost=cost, penalty=penalty)
+    return KerasTask(task, params, seeded(model, seed), start, numbers)
+
+
+def _evaluation(
+    model: keras.Model,
+    forward: Callable[..., tuple[jax.Array, Tree]],
+    metrics: list[np.ndarray],
+    names: tuple[str, ...],
+    *,
+    weighted: bool,
+    padded: bool,
+) -> tuple[Callable[[], Tree], Callable[..., Tree], Callable[[Tree], jax.Array]]:
+    """Return the three parts of a task's evaluation: begin, observe, finish.
+
+    Args:
+        model: compiled.
+        forward: (params, aux, states, x, y, weight, training) -> the loss and what comes with it.
+        metrics: first values of the metrics' states.
+        names: of the metrics that are seen.
+        weighted: whether examples carry weights.
+        padded: whether batches may be padded.
+    """
+
     def begin() -> Tree:
         return (jnp.zeros(2), [jnp.asarray(v) for v in metrics])
 
@@ -155,20 +192,7 @@ def keras_task(
             found = model.get_metrics_result()
         return jnp.stack([mean, *(jnp.asarray(found[name], jnp.float32).reshape(()) for name in names)])
 
-    update = optimizer.update if optimizer is not None else _own_update(model)
-    params = [np.asarray(v.value) for v in model.trainable_variables]
-    start = own
-    if optimizer is not None:
-        start = jax.tree.map(lambda a: a[0], begin_optimizer(optimizer, [p[None] for p in params], [seed]))
-    task = Task(loss, update, begin, observe, finish, ("loss", *names), coupled, masked, exact=not padded)
-    if optimizer is not None and optimizer.used is not None:
-        task = replace(task, used=optimizer.used)
-    if optimizer is not None and optimizer.searches:
-        task = replace(task, searches=True)
-        # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.
-        if type(model).compute_loss is keras.Model.compute_loss and model._compile_loss is not None:
-            task = replace(task, outputs=lambda p, aux, _, x: parted(p, aux, x)[0], cost=cost, penalty=penalty)
-    return KerasTask(task, params, seeded(model, seed), start, numbers)
+    return begin, observe, finish
 
 
 def _own_update(model: keras.Model) -> Callable[..., tuple[Tree, Tree]]:

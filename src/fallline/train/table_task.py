@@ -98,13 +98,8 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
     name = recipe.training.loss
     unit: dict[str, Any] = {"output": recipe.network.output, "target_values": recipe.training.target_values}
     smooth = recipe.training.label_smoothing > 0
-    plain, quantity = row_losses(kind, name, **unit), row_quantity(kind)
-    regression = main_quantity(kind) == "rmse"
-    l1, l2, decayed = (
-        recipe.optimizer.l1 > 0,
-        recipe.optimizer.l2 > 0,
-        network.decayed(recipe.optimizer.penalty_factors),
-    )
+    l1, l2 = recipe.optimizer.l1 > 0, recipe.optimizer.l2 > 0
+    decayed = network.decayed(recipe.optimizer.penalty_factors)
     active = recipe.optimizer.activity_l1 > 0 or recipe.optimizer.activity_l2 > 0
     seen = network.inside if active else model
 
@@ -141,6 +136,26 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
             value = value + _activity(hidden, jnp.ones(len(x)), numbers)
         return value
 
+    return Task(
+        loss,
+        optimizer.update,
+        *_evaluation(model, kind, row_losses(kind, name, **unit)),
+        ("loss", main_quantity(kind)),
+        masked=recipe.network.normalization == "batch",
+        used=optimizer.used,
+        searches=optimizer.searches,
+        outputs=outputs,
+        cost=cost,
+        penalty=penalty,
+    )
+
+
+def _evaluation(
+    model: Any, kind: ProblemKind, plain: Callable[..., jax.Array]
+) -> tuple[Callable[[], Tree], Callable[..., Tree], Callable[[Tree], jax.Array]]:
+    """Return the three parts of a task's evaluation, begin, observe and finish; ``plain``: the loss of each row."""
+    quantity, regression = row_quantity(kind), main_quantity(kind) == "rmse"
+
     def begin() -> Tree:
         return jnp.zeros(3)
 
@@ -155,20 +170,7 @@ def _task(key: ProgramKey, network: MemberNetwork, optimizer: Optimizer) -> Task
         means = carry[1:] / carry[0]
         return jnp.stack([means[0], jnp.sqrt(means[1])]) if regression else means
 
-    return Task(
-        loss,
-        optimizer.update,
-        begin,
-        observe,
-        finish,
-        ("loss", main_quantity(kind)),
-        masked=recipe.network.normalization == "batch",
-        used=optimizer.used,
-        searches=optimizer.searches,
-        outputs=outputs,
-        cost=cost,
-        penalty=penalty,
-    )
+    return begin, observe, finish
 
 
 def _factors(recipe: Recipe, network: MemberNetwork) -> list[float] | None:
