@@ -16,6 +16,7 @@ import numpy as np
 
 from fallline.errors import InputError, nearest
 from fallline.rules import STATISTICS, discover
+from fallline.rules._before_training import static_statistics
 from fallline.rules._causes import CAUSAL_ORDER, EXCUSED, EXPLAINS, ONLY_WHEN_SERIOUS, WELL_LEARNED
 from fallline.rules._curves import end_level, finite
 from fallline.rules._from_curves import (
@@ -25,7 +26,7 @@ from fallline.rules._from_curves import (
     keep,
     trace_statistics,
 )
-from fallline.rules._from_model import compiled_statistics, static_statistics, trained_model_statistics
+from fallline.rules._from_model import compiled_statistics, trained_model_statistics
 from fallline.rules._from_run import run_statistics
 from fallline.rules._from_tensorboard import curves_from_tensorboard, is_tensorboard
 from fallline.treatments import treatments_of

@@ -6,8 +6,8 @@ parameters of its ``examine`` are the statistics it needs. To add one, add one f
 
 from __future__ import annotations
 
+from fallline.rules._before_training import static_statistics
 from fallline.rules._from_data import sentinels_of
-from fallline.rules._from_model import static_statistics
 from fallline.rules._from_recipe import prepared_statistics
 from fallline.rules._from_run import plain_checked
 from fallline.rules._rule import HEADINGS, Rule, RuleInfo, Symptom, catalogue, discover
