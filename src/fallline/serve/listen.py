@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from fallline.errors import InputError
 
@@ -47,7 +48,7 @@ def serve(
         InputError: starlette or uvicorn is missing, the port is taken, or a folder does not exist.
     """
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
 
         from fallline.serve.app import make_app
         from fallline.serve.guard import Guard
@@ -74,26 +75,15 @@ def serve(
     index = Index(root)
     jobs = Jobs(index, tables)
 
-    class Server(uvicorn.Server):
-        """Tells the event streams to end when a signal comes, or they would keep the server waiting."""
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            ending.set()
-            super().handle_exit(sig, frame)
-
     ending = threading.Event()
     seen = Studies(studies if studies else [root.absolute().parent / IMPROVED, root.absolute().parent])
     app = Guard(make_app(index, tables, jobs, seen, ending.is_set), keys, own_names(own), f"fallline_{own}")
-    config = uvicorn.Config(
-        app, log_level="critical", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
-        server_header=False, proxy_headers=False, timeout_graceful_shutdown=3,
-    )  # fmt: skip
     say(f"The runs in {root}: {link(keys.token)}")
     say("The link works once, on this machine. Ctrl-C ends the page.")
     if show and _has_browser():
         threading.Timer(0.5, webbrowser.open, (link(keys.token),)).start()
     try:
-        Server(config).run(sockets=[listening])
+        _server(app, ending).run(sockets=[listening])
     except KeyboardInterrupt:  # the way to end it, not a mistake
         pass
     finally:
@@ -101,6 +91,24 @@ def serve(
         for name, process in jobs.running():
             say(f"{name} goes on training. Stop it with: kill -INT {process}")
         jobs.close()
+
+
+def _server(app: Any, ending: threading.Event) -> Any:
+    """Return a server of the app; ``ending`` is set when a signal says that it is over."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Tells the event streams to end when a signal comes, or they would keep the server waiting."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            ending.set()
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app, log_level="critical", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=3,
+    )  # fmt: skip
+    return Server(config)
 
 
 def own_names(port: int) -> tuple[str, ...]:
