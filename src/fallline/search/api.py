@@ -142,20 +142,7 @@ def search(
         problem, recipe, checked, pairs, chosen, metric, Journal(journal, about),
         time.monotonic() + parse_seconds(budget), on_progress, on_trial,
     )  # fmt: skip
-    plan = _plan(problem, recipe, checked, pairs, trials, seed)
-    outcome: Literal["completed", "interrupted", "budget"] = "completed"
-    findings: list[Finding] = []
-    try:
-        with contextlib.ExitStack() as stack:
-            if engine == "ray":
-                work.workers = stack.enter_context(RayWorkers(problem, chosen, pairs))
-            work.run(STRATEGIES[strategy](plan))
-            findings = work.widened(widen)
-    except KeyboardInterrupt:
-        outcome = "interrupted"
-    except _OverBudgetError:
-        outcome = "budget"
-    return work.result(strategy, outcome, findings)
+    return work.search(strategy, _plan(problem, recipe, checked, pairs, trials, seed), widen, engine)
 
 
 def candidates(recipe: Recipe, space: Any, strategy: str, trials: int, seed: int = 0, kind: str = "") -> list[Recipe]:
@@ -183,6 +170,22 @@ class _Work:
     trials: list[Trial] = field(default_factory=list)
     trainings: int = 0
     workers: RayWorkers | None = None  # None: trials are trained here
+
+    def search(self, strategy: str, plan: Plan, widen: int, engine: str) -> Search:
+        """Do it all; Ctrl-C and the end of the budget leave what was found by then."""
+        outcome: Literal["completed", "interrupted", "budget"] = "completed"
+        findings: list[Finding] = []
+        try:
+            with contextlib.ExitStack() as stack:
+                if engine == "ray":
+                    self.workers = stack.enter_context(RayWorkers(self.problem, self.seeds, self.folds))
+                self.run(STRATEGIES[strategy](plan))
+                findings = self.widened(widen)
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+        except _OverBudgetError:
+            outcome = "budget"
+        return self.result(strategy, outcome, findings)
 
     def run(self, rounds: Rounds) -> None:
         """Let a strategy propose until it ends."""
