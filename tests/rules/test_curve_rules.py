@@ -109,6 +109,17 @@ def test_a_learning_rate_far_too_low_still_falls() -> None:
     assert "underfit-stopped-early" in symptoms(trace({"loss": np.linspace(0.75, 0.73, 60)}), reference_loss=0.693)
 
 
+def test_a_loss_that_swings_in_evaluation_mode_alone_is_a_remark() -> None:
+    """As under batch normalisation, whose averages lag behind."""
+    calm = decay(2.2, 0.6, 20, 8)
+    swinging = calm + 0.15 * (-1.0) ** np.arange(20)
+    for running, severity in ((calm, "note"), (swinging, "warning"), (None, "warning")):
+        curves = {"loss": swinging} | ({} if running is None else {"running_loss": running})
+        found = named(diagnose(trace(curves)), "oscillation")
+        assert found is not None
+        assert found.severity == severity
+
+
 def test_a_slope_that_levels_off_far_down_is_a_remark() -> None:
     """Most has been learned: a few more epochs would help a little, and that is no fault of the training."""
     for tau, end, reference, severity in (
@@ -169,6 +180,14 @@ def test_a_restored_best_epoch_is_overfit_only_when_its_gap_is_large() -> None:
     found = named(diagnose(trace({"loss": decay(0.7, 0.02, 80, 10), "val_loss": held}), known=known), "overfit")
     assert found is not None
     assert found.evidence["lost_share"] > 0.5
+
+
+@pytest.mark.parametrize(("rows", "severity"), [(30, "note"), (54, "note"), (300, "warning"), (None, "warning")])
+def test_a_rise_that_a_few_validation_rows_can_make_is_a_remark(rows: int | None, severity: str) -> None:
+    curves = {"loss": decay(1.1, 0.01, 25, 4), "val_loss": sagging(1.0, 0.23, 0.37, 25, 9)}
+    found = named(diagnose(trace(curves), known={"reference_loss": 1.09, "n_validation": rows}), "overfit")
+    assert found is not None
+    assert found.severity == severity
 
 
 def test_learning_by_heart_is_serious_even_when_the_best_epoch_was_restored() -> None:

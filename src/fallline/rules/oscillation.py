@@ -41,7 +41,9 @@ SWING_OF_LEVEL = 0.05
 TURNS = 0.4
 
 
-def examine(loss: np.ndarray, start_loss: float) -> Iterator[Finding]:
+def examine(
+    loss: np.ndarray, start_loss: float, running_loss: np.ndarray | None = None, loss_is_running: bool = False
+) -> Iterator[Finding]:
     """Yield a finding when the second half of the training loss swings."""
     epochs, values = finite(loss)
     half = values[len(values) // 2 :]
@@ -51,6 +53,18 @@ def examine(loss: np.ndarray, start_loss: float) -> Iterator[Finding]:
     steps = np.diff(half)
     turns = float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0)) if len(steps) > 1 else 0.0
     if swing < SWING_OF_LEARNED * learned or swing < SWING_OF_LEVEL * abs(level) or turns < TURNS:
+        return
+    if running_loss is not None and not loss_is_running and _calm(finite(running_loss)[1]):
+        yield SYMPTOM.finding(
+            "note",
+            0.5,
+            f"The loss in evaluation mode swings by {swing:.3g} from epoch to epoch around {level:.4g}, while the loss "
+            "in training mode falls calmly: the averages that batch normalisation predicts with lag behind.",
+            evidence={"swing": swing, "swing_of_learned": swing / learned, "turns": turns, "level": level},
+            cause="The moving averages of batch normalisation belong to weights that have moved on since.",
+            what_to_try=("let the learning rate decay", "use larger batches", "lower the momentum of the averages"),
+            epoch=int(epochs[len(values) // 2]),
+        )
         return
     yield SYMPTOM.finding(
         "warning",
@@ -66,3 +80,13 @@ def examine(loss: np.ndarray, start_loss: float) -> Iterator[Finding]:
         ),
         epoch=int(epochs[len(values) // 2]),
     )
+
+
+def _calm(values: np.ndarray) -> bool:
+    """True when the second half of a curve hardly turns, or turns on the way by less than a swing."""
+    half = values[len(values) // 2 :]
+    if len(half) < SYMPTOM.min_epochs // 2:
+        return False
+    steps = np.diff(half)
+    turns = float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0)) if len(steps) > 1 else 0.0
+    return turns < TURNS and jitter(half) < SWING_OF_LEVEL * abs(float(np.median(half)))

@@ -41,6 +41,9 @@ REAL_RISE = 0.10
 RISE_OF_LEARNED = 0.05
 # ... and beyond this many sds of the epoch-to-epoch noise.
 SIGNIFICANT = 3.0
+# ... and on few validation rows: k rows that the network becomes sure and wrong about, by e^-4 and so by 4 nats each,
+# lie about sqrt(k) standard errors above none; 4 of them are some 10 to 20 times the loss of a constant prediction.
+ROWS_WORTH = 10.0
 # With the best epoch restored: share of what was learned on training rows that fails on new rows.
 LOST_HALF = 0.5
 # A validation loss back at this share of where it started has lost all it had learned.
@@ -117,12 +120,14 @@ def examine(
     }
     if not restored:
         ruined = last > ALL_LOST * start_loss
+        few = n_validation is not None and rise * n_validation < ROWS_WORTH * (reference_loss or start_loss)
         yield SYMPTOM.finding(
-            "serious" if ruined else "warning",
-            0.95 if rise > 2 * max(REAL_RISE * abs(low), SIGNIFICANT * noise) else 0.75,
+            "note" if few else "serious" if ruined else "warning",
+            0.5 if few else 0.95 if rise > 2 * max(REAL_RISE * abs(low), SIGNIFICANT * noise) else 0.75,
             f"The validation loss was lowest at epoch {epoch} ({low:.4g}) and rose to {last:.4g} by epoch "
             f"{int(at[-1])}, while the training loss went from {then:.4g} to {evidence['train_loss_at_end']:.4g}: the "
-            "network learns the training rows by heart.",
+            "network learns the training rows by heart."
+            + (f" A few of the {n_validation} validation rows can make that much." if few else ""),
             evidence=evidence,
             cause="The network is larger, or the training longer, than this many rows can support.",
             what_to_try=WHAT_TO_TRY,
