@@ -1,7 +1,7 @@
 """Make ``docs/gallery.md`` and its pictures: ``python -m docs.gallery [NAME]...``; without names only the page.
 
 Each exhibit is run in full, and leaves a small picture and a page of numbers in ``docs/gallery``; the page is put
-together from what lies there.
+together from what lies there. ``NAME-more.md`` is what was measured by hand, on data that are not ours to give on.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _shrink(source: io.BytesIO, target: Path) -> None:
 
 def page(names: Iterable[str] = EXHIBITS) -> str:
     """Return the page, of the parts that there are."""
-    there = [FOLDER / f"{name}.md" for name in names]
+    there = [FOLDER / f"{name}{more}.md" for name in names for more in ("", "-more")]
     return "\n".join([_HEAD, *(part.read_text(encoding="utf-8") for part in there if part.is_file())])
 
 

@@ -63,15 +63,21 @@ def examine(
         return
     parts = []
     if constant:
-        parts.append(f"{len(constant)} do not vary (the first is {constant[0]})")
+        parts.append(_listed(constant, "does not vary", "do not vary"))
     if twins:
-        parts.append(f"{len(twins)} repeat another one (the first is {twins[0]})")
+        parts.append(_listed(twins, "repeats another one", "repeat another one"))
     share = (len(constant) + len(twins)) / max(n_features or 0, len(constant) + len(twins), 1)
     yield SYMPTOM.finding(
         "warning" if share >= MANY else "note",
         0.8,
-        f"Of {n_features or 'the'} inputs {' and '.join(parts)}.",
+        f"Of {n_features or 'the'} inputs, {' and '.join(parts)}.",
         evidence=evidence | {"share": share},
         cause="Columns were copied, derived from each other, or never measured.",
         what_to_try=what_to_try,
     )
+
+
+def _listed(names: Sequence[str], one: str, several: str) -> str:
+    if len(names) == 1:
+        return f"1 {one} ({names[0]})"
+    return f"{len(names)} {several} (the first is {names[0]})"
