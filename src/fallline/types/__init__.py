@@ -18,23 +18,18 @@ from fallline.types.landscape import Landscape
 from fallline.types.objective import Evaluations, Objective
 from fallline.types.problem import COLUMN_KINDS, PROBLEM_KINDS, Column, ColumnSummary, Problem, ProblemKind, Summary
 from fallline.types.rates import RateSweep
-from fallline.types.recipe import (
+from fallline.types.recipe import EnsembleRecipe, Recipe, StoppingRecipe, TrainingRecipe
+from fallline.types.recipe_data import PrepareRecipe, SplitRecipe
+from fallline.types.recipe_network import INITIALIZERS_OF, NetworkRecipe
+from fallline.types.recipe_optimizer import (
     FULL_BATCH,
     GRADIENT_FREE,
-    INITIALIZERS_OF,
     OPTIMIZER_NUMBERS,
     REDUCING,
     SCHEDULE_NUMBERS,
-    EnsembleRecipe,
-    NetworkRecipe,
     OptimizerRecipe,
-    PrepareRecipe,
-    PretrainingRecipe,
-    Recipe,
-    SplitRecipe,
-    StoppingRecipe,
-    TrainingRecipe,
 )
+from fallline.types.recipe_pretraining import PretrainingRecipe
 from fallline.types.run import Deferred, HeldOut, Outcome, Progress, Run, Score
 from fallline.types.search import Choice, Dimension, Range, Search, Trial
 from fallline.types.story import Step, Story
