@@ -185,7 +185,8 @@ def test_a_restored_best_epoch_is_overfit_only_when_its_gap_is_large() -> None:
 @pytest.mark.parametrize(("rows", "severity"), [(30, "note"), (54, "note"), (300, "warning"), (None, "warning")])
 def test_a_rise_that_a_few_validation_rows_can_make_is_a_remark(rows: int | None, severity: str) -> None:
     curves = {"loss": decay(1.1, 0.01, 25, 4), "val_loss": sagging(1.0, 0.23, 0.37, 25, 9)}
-    found = named(diagnose(trace(curves), known={"reference_loss": 1.09, "n_validation": rows}), "overfit")
+    known = {"reference_loss": 1.09, "n_validation": rows, "loss_name": "categorical_crossentropy"}
+    found = named(diagnose(trace(curves), known=known), "overfit")
     assert found is not None
     assert found.severity == severity
 

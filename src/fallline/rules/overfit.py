@@ -30,6 +30,7 @@ import numpy as np
 
 from fallline.rules._curves import drop_scale, end_level, finite, jitter, lowest, smooth
 from fallline.rules._rule import Symptom
+from fallline.rules._statistics import CROSS_ENTROPIES, canonical_loss
 from fallline.types import Finding
 
 __all__ = ["SYMPTOM", "examine"]
@@ -41,9 +42,9 @@ REAL_RISE = 0.10
 RISE_OF_LEARNED = 0.05
 # ... and beyond this many sds of the epoch-to-epoch noise.
 SIGNIFICANT = 3.0
-# ... and on few validation rows: k rows that the network becomes sure and wrong about, by e^-4 and so by 4 nats each,
-# lie about sqrt(k) standard errors above none; 4 of them are some 10 to 20 times the loss of a constant prediction.
-ROWS_WORTH = 10.0
+# ... and on few validation rows: k rows that the network becomes sure and wrong about raise the mean by about sqrt(k)
+# of its standard errors. 4 rows are two; each costs some 4 nats (sure to 98 %) or 4 variances (wrong by 2 sd).
+ROWS, COST_OF_A_ROW = 4, 4.0
 # With the best epoch restored: share of what was learned on training rows that fails on new rows.
 LOST_HALF = 0.5
 # A validation loss back at this share of where it started has lost all it had learned.
@@ -91,6 +92,7 @@ def examine(
     restored: bool = False,
     n_validation: int | None = None,
     reference_loss: float | None = None,
+    loss_name: str | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding when the kept weights lie past the best epoch, or the best epoch was overfitted already."""
     at, held = finite(val_loss)
@@ -120,7 +122,8 @@ def examine(
     }
     if not restored:
         ruined = last > ALL_LOST * start_loss
-        few = n_validation is not None and rise * n_validation < ROWS_WORTH * (reference_loss or start_loss)
+        unit = 1.0 if canonical_loss(str(loss_name or "")) in CROSS_ENTROPIES else reference_loss or start_loss
+        few = n_validation is not None and rise * n_validation < ROWS * COST_OF_A_ROW * unit
         yield SYMPTOM.finding(
             "note" if few else "serious" if ruined else "warning",
             0.5 if few else 0.95 if rise > 2 * max(REAL_RISE * abs(low), SIGNIFICANT * noise) else 0.75,
