@@ -236,6 +236,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "layer_update_ratio": _TABLE,
     "layer_saturated_share": _TABLE,
     "layer_dead_share": _TABLE,
+    "layer_constant_share": _TABLE,
     "layer_twin_share": _TABLE,
     "network_gradient_norm": _VECTOR,
     "network_weight_norm": _VECTOR,

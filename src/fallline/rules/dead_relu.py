@@ -50,8 +50,8 @@ def examine(
 ) -> Iterator[Finding]:
     """Yield one finding for the layer with the largest share of dead units."""
     values = np.asarray(layer_dead_share, np.float64)
-    if layer_activations is not None and len(layer_activations) == values.shape[1]:
-        flat = np.asarray(values if layer_constant_share is None else layer_constant_share, np.float64)
+    flat = np.asarray(values if layer_constant_share is None else layer_constant_share, np.float64)
+    if layer_activations is not None and values.shape == flat.shape and len(layer_activations) == values.shape[1]:
         sloping = np.array([name not in FLAT_BELOW_ZERO for name in layer_activations], bool)
         values = np.where(sloping & (flat < values), flat, values)
     late = lasting(values)
