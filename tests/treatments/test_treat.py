@@ -95,6 +95,20 @@ def test_numbers_that_stand_for_gaps_are_left_out_and_cut_off():
         fl.treat(filled, "fill-missing", x, X[:, 0])
 
 
+def test_averaged_networks_have_names_of_their_own_and_keep_their_outputs():
+    from keras import layers
+
+    x = X * 2 + 5
+    x[::4, 1] = -999.0
+    given = model(layers.Dense(4, "tanh"), layers.Dense(1, "sigmoid"))
+    design = fl.treat(given, ["fill-missing", "average-networks", "lower-learning-rate"], x, Y)
+    dense = [layer for layer in design.build()._flatten_layers() if type(layer) is layers.Dense]
+    assert len({layer.name for layer in dense}) == len(dense) == 10
+    for name in ("use-relu", "add-dropout", "suit-initializer"):  # the members' outputs are no hidden layers
+        with pytest.raises(InputError, match="nothing to change"):
+            fl.treat(design, name, x, Y)
+
+
 def test_scaled_targets_are_turned_back():
     from keras import layers
 

@@ -182,6 +182,7 @@ class _Work:
         self.entries: list[LedgerEntry] = []
         self.tried: set[str] = set()
         self.hurting: set[str] = set()
+        self.helped: dict[tuple[str, ...], str] = {}
         self.before = self.after = Diagnosis()
         self.outcome: End = "nothing helps"
         self.under_way = False  # an experiment
@@ -271,6 +272,7 @@ class _Work:
             found, best = self.measured("confirm", hopeful, found)
         if best is not None:
             self.subject, self.kept = best.subject, (*self.kept, *best.treatments)
+            self.helped = _others_that_helped(found, offered, best)
         if self.solved(found, best.name if best is not None else "control"):
             self.outcome = "solved"
             return False
@@ -290,7 +292,9 @@ class _Work:
 
     def offered(self) -> list[Candidate]:
         """Return the next candidates, as many as an experiment takes."""
-        found = candidates(self.bench, self.subject, self.after, tried=self.tried, without=self.hurting)
+        found = candidates(
+            self.bench, self.subject, self.after, tried=self.tried, without=self.hurting, helped=self.helped
+        )
         most: list[Candidate] = []
         for one in found:
             if len(most) == self.bench.most_arms or (most and one.tier != most[0].tier):
@@ -377,6 +381,14 @@ def _preferred(found: Experiment, arms: Sequence[Candidate], good: Sequence[Comp
     near = [one for one in good if one.mean >= _NEARLY * most]
     chosen = min(near, key=lambda one: (len(by_name[one.name].treatments), -one.mean))
     return by_name[chosen.name]
+
+
+def _others_that_helped(found: Experiment, arms: Sequence[Candidate], kept: Candidate) -> dict[tuple[str, ...], str]:
+    """Return treatments that helped, have nothing in common with what was kept, and may help further, best first."""
+    by_name = {one.name: one for one in arms}
+    best_first = sorted(_helping(found), key=lambda one: -one.mean)
+    helping = [by_name[one.name] for one in best_first if not set(by_name[one.name].treatments) & set(kept.treatments)]
+    return {one.treatments: one.reason for one in helping}
 
 
 def _hopeful(found: Experiment, arms: Sequence[Candidate]) -> list[Candidate]:

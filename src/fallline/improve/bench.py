@@ -24,6 +24,7 @@ class Bench(ABC):
         pace: seconds that a training of an experiment may take, going by the last diagnosis; 0: not known.
         most_arms: of one experiment: enough that a population fills the machine, few enough that Holm's correction for
             their number leaves a clear effect visible.
+        last: names of treatments that are tried behind all others.
     """
 
     control: Any
@@ -32,6 +33,7 @@ class Bench(ABC):
     about: Mapping[str, Any]
     pace: float = 0.0
     most_arms: int = 8
+    last: tuple[str, ...] = ()
 
     @abstractmethod
     def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,7 +33,13 @@ GENERAL: tuple[str, ...] = (
 
 
 class Treats(Protocol):
-    """What can be treated."""
+    """What can be treated.
+
+    Args:
+        last: names of treatments that are tried behind all others, as what follows them costs more.
+    """
+
+    last: tuple[str, ...]
 
     def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:
         """Return the subject treated, or None where there is nothing to change."""
@@ -68,7 +74,13 @@ class Candidate:
 
 
 def candidates(
-    bench: Treats, control: Any, diagnosis: Diagnosis, *, tried: Collection[str], without: Collection[str] = ()
+    bench: Treats,
+    control: Any,
+    diagnosis: Diagnosis,
+    *,
+    tried: Collection[str],
+    without: Collection[str] = (),
+    helped: Mapping[tuple[str, ...], str] | None = None,
 ) -> Iterator[Candidate]:
     """Yield what to try on a control, most promising first, each result once.
 
@@ -78,9 +90,11 @@ def candidates(
         diagnosis: of its training.
         tried: keys of what was measured already.
         without: names of treatments that are known to hurt.
+        helped: treatments that helped beside those that were kept -> the symptom that they were tried for.
     """
     seen = {*tried, bench.key(control)}
-    for tier, names, reason in _plans(bench, control, diagnosis, without):
+    others = ((0, names, reason) for names, reason in (helped or {}).items())
+    for tier, names, reason in (*others, *_plans(bench, control, diagnosis, without)):
         subject = bench.treated(control, names)
         if subject is None:
             continue
@@ -115,13 +129,17 @@ def _plans(
         if len(joined) > 1:
             yield 0, joined, reason
     for place, (finding, names) in enumerate(worrying):
-        for rank, name in enumerate(names[: _OF_EACH if place else _OF_THE_FIRST]):
-            yield from ((0, (name,) * times, finding.symptom) for times in range(1, DOSES.get(name, 1) + 1))
-            if place == rank == 0 and len(names) > 1:
-                yield 0, tuple(names[:2]), finding.symptom
+        chosen = names[: _OF_EACH if place else _OF_THE_FIRST]
+        doses = [(rank if times == 1 else 2 * times - 3.5, (name,) * times) for rank, name in enumerate(chosen)
+                 for times in range(1, DOSES.get(name, 1) + 1)]  # fmt: skip
+        if place == 0 and len(chosen) > 1:
+            doses.append((0.75, tuple(chosen[:2])))
+        # Another treatment comes before the third dose of one that does nothing.
+        yield from ((0, treatments, finding.symptom) for _, treatments in sorted(doses, key=lambda one: one[0]))
     for finding, names in (*worrying, *notes):
         yield from ((1, (name,), finding.symptom) for name in names)
-    yield from ((1, (name,), "") for name in GENERAL if name not in without)
+    general = sorted(GENERAL, key=lambda name: name in bench.last)
+    yield from ((1, (name,), "") for name in general if name not in without)
 
 
 Cures = Sequence[tuple[Finding, list[str]]]

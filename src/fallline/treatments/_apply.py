@@ -13,6 +13,7 @@ from fallline.errors import InputError, nearest
 from fallline.keras_config import settle, without_tensorflow
 from fallline.recipe.resolve import resolve
 from fallline.rules import sentinels_of, static_statistics
+from fallline.treatments._graph import plain
 from fallline.treatments._treatment import Treatment, discover
 from fallline.types import Design, Problem, Recipe, Run
 
@@ -203,7 +204,7 @@ def design_of(model: Any, **training: Any) -> Design:
     if wrong:
         raise InputError(f"{', '.join(wrong)}: a design's training takes {', '.join(_TRAINING)}.")
     with without_tensorflow():
-        config = _plain(keras.saving.serialize_keras_object(model))
+        config = plain(keras.saving.serialize_keras_object(model))
         compiled = dict(model.get_compile_config())
         compiled["optimizer"] = keras.saving.serialize_keras_object(model.optimizer)
     if isinstance(model, keras.Sequential) and config["config"]["layers"][0]["class_name"] != "InputLayer":
@@ -212,13 +213,6 @@ def design_of(model: Any, **training: Any) -> Design:
         config["config"]["layers"].insert(0, first)
     said = {name: value for name, value in training.items() if value is not None}
     return Design(config, compiled, said, _weights(model))
-
-
-def _plain(tree: Any) -> Any:
-    """Return nested dicts and lists as they come from a file: a tuple cannot be edited in place."""
-    if isinstance(tree, dict):
-        return {key: _plain(value) for key, value in tree.items()}
-    return [_plain(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
 
 
 def _paths(model: Any, before: str = "") -> dict[str, Any]:

@@ -18,7 +18,9 @@ __all__ = [
     "insert",
     "layers",
     "model_of",
+    "plain",
     "remove",
+    "rename",
     "with_model",
 ]
 
@@ -31,12 +33,19 @@ def model_of(design: Design) -> Entry:
     return copy.deepcopy(dict(design.model))
 
 
+def plain(tree: Any) -> Any:
+    """Return nested dicts and lists as they come from a file: a tuple cannot be edited in place."""
+    if isinstance(tree, dict):
+        return {key: plain(value) for key, value in tree.items()}
+    return [plain(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
+
+
 def with_model(design: Design, model: Entry) -> Design:
     """Return the design with a changed model; what layers were built for is decided anew."""
     for one in layers(model, containers=True):
         one.pop("build_config", None)
     model.pop("build_config", None)
-    return design.with_(model=model)
+    return design.with_(model=plain(model))
 
 
 def entry(kind: str, name: str, **config: Any) -> Entry:
@@ -110,6 +119,29 @@ def remove(model: Entry, name: str) -> None:
             if history[0] == name:
                 history[:] = list(before)
     children(home).remove(one)
+
+
+def rename(model: Entry, before: str) -> None:
+    """Put a word before the names of all layers, those of nested models too, in place; the model keeps its own.
+
+    Args:
+        model: Sequential or Functional.
+        before: such as ``member_0_``.
+    """
+    references = list(_all_histories(model))
+    given = model["config"].get("input_layers") or []
+    if isinstance(given, dict):
+        references += list(given.values())
+    else:
+        references += [given] if given and isinstance(given[0], str) else given
+    for reference in references:
+        reference[0] = before + reference[0]
+    for one in children(model):
+        one["config"]["name"] = before + one["config"]["name"]
+        if "name" in one:
+            one["name"] = before + one["name"]
+        if one["class_name"] in CONTAINERS and "layers" in one["config"]:
+            rename(one, before)
 
 
 def home_of(model: Entry, name: str) -> Entry:

@@ -31,6 +31,10 @@ _ACTIVATIONS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU"
 _TAIL = ("Activation", "Softmax", "Reshape", "Flatten", "Rescaling", "Dropout", *_ACTIVATIONS)
 
 
+# What joins several branches: each of them computes a part of the output.
+_MERGERS = ("Average", "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate", "Dot")
+
+
 def weighted(model: Entry) -> list[Entry]:
     """Return the dense layers and convolutions."""
     return [one for one in layers(model) if one["class_name"] == "Dense" or _convolves(one)]
@@ -57,6 +61,8 @@ def output(model: Entry) -> Entry | None:
         if len(before) != 1:
             return None
         one = by_name[before[0][0]]
+    if one["class_name"] in _MERGERS:
+        return None
     return output(one) if one["class_name"] in CONTAINERS else one
 
 
@@ -99,9 +105,12 @@ def _name(function: Any) -> str:
 def rewrite_activations(model: Entry, change: Callable[[str], str | None]) -> bool:
     """Replace hidden activations in place; ``change`` names the new one or None; True when any changed.
 
-    A recurrent layer keeps its own: its gates need bounded ones.
+    A recurrent layer keeps its own: its gates need bounded ones. Where no single layer computes the output, all keep
+    theirs: it cannot be told which are hidden.
     """
     changed = False
+    if output(model) is None:
+        return False
     for one, name in activations(model):
         new = change(name)
         if new is None or new == name or one["class_name"] in ("LSTM", "GRU", "SimpleRNN"):

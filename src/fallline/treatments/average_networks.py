@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.treatments._graph import model_of, with_model
+from fallline.treatments._graph import model_of, rename, with_model
 from fallline.treatments._layers import output
 from fallline.treatments._recipes import number, section
 from fallline.types import Design, Recipe
@@ -64,6 +64,7 @@ def for_keras(design: Design, known: Mapping[str, Any]) -> Design | None:
     for member in range(MEMBERS):
         one = model_of(design)
         one["config"]["name"] = f"member_{member}"
+        rename(one, f"member_{member}_")
         copies.append(keras.saving.deserialize_keras_object(one))
     inputs = [keras.Input(batch_shape=given.shape, dtype=given.dtype) for given in whole.inputs]
     given = inputs if len(inputs) > 1 else inputs[0]
