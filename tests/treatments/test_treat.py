@@ -109,6 +109,21 @@ def test_averaged_networks_have_names_of_their_own_and_keep_their_outputs():
             fl.treat(design, name, x, Y)
 
 
+def half_squares(y, predicted):
+    from keras import ops
+
+    return ops.mean(ops.square(predicted - y)) / 2
+
+
+def test_a_loss_of_the_users_own_stays():
+    from keras import layers
+
+    given = model(layers.Dense(1), loss=half_squares)
+    treated = fl.treat(given, "lower-learning-rate").build()
+    assert treated.loss is half_squares
+    assert float(treated.optimizer.learning_rate) == pytest.approx(0.001)
+
+
 def test_scaled_targets_are_turned_back():
     from keras import layers
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +91,8 @@ def _treated(subject: Recipe | Design, treatment: Treatment, known: Mapping[str,
     function: Any = treatment.for_recipe if isinstance(subject, Recipe) else treatment.for_keras
     if function is None:
         raise InputError(f"{treatment.name} does not apply to {kind}.")
-    changed: Recipe | Design | None = function(subject, known)
+    with _functions_known(subject):
+        changed: Recipe | Design | None = function(subject, known)
     if changed is None or (isinstance(changed, Recipe) and changed == subject):
         raise InputError(
             f"{treatment.name} has nothing to change here: it is so already, the {kind[:-1]} has no such part, or "
@@ -212,7 +215,7 @@ def design_of(model: Any, **training: Any) -> Design:
         first = {"module": "keras.layers", "class_name": "InputLayer", "config": given, "registered_name": None}
         config["config"]["layers"].insert(0, first)
     said = {name: value for name, value in training.items() if value is not None}
-    return Design(config, compiled, said, _weights(model))
+    return Design(config, compiled, said, _weights(model), functions=_functions(model))
 
 
 def _paths(model: Any, before: str = "") -> dict[str, Any]:
@@ -228,6 +231,29 @@ def _paths(model: Any, before: str = "") -> dict[str, Any]:
     return found
 
 
+def _functions(model: Any) -> dict[str, Any]:
+    """Return name -> functions that are not Keras' own: as loss, as metric, as a layer's activation."""
+    import keras
+
+    metrics = getattr(model._compile_metrics, "_user_metrics", None)
+    given = [getattr(layer, "activation", None) for layer in _paths(model).values()]
+    given += keras.tree.flatten([model.loss, metrics])
+    own = [one for one in given if inspect.isfunction(one) and not one.__module__.startswith("keras.")]
+    return {one.__name__: one for one in own}
+
+
+@contextlib.contextmanager
+def _functions_known(subject: Recipe | Design) -> Iterator[None]:
+    """Let Keras find the user's own functions by their names."""
+    if isinstance(subject, Recipe) or not subject.functions:
+        yield
+        return
+    import keras
+
+    with keras.saving.custom_object_scope(dict(subject.functions)):
+        yield
+
+
 def _weights(model: Any) -> dict[str, tuple[np.ndarray, ...]]:
     return {path: tuple(layer.get_weights()) for path, layer in _paths(model).items() if layer.weights}
 
@@ -241,9 +267,10 @@ def build_model(design: Design) -> Any:
     import keras
 
     try:
-        # Keras takes a config apart while it reads it.
-        model = keras.saving.deserialize_keras_object(copy.deepcopy(dict(design.model)))
-        model.compile_from_config(copy.deepcopy(dict(design.compiled)))
+        with _functions_known(design):
+            # Keras takes a config apart while it reads it.
+            model = keras.saving.deserialize_keras_object(copy.deepcopy(dict(design.model)))
+            model.compile_from_config(copy.deepcopy(dict(design.compiled)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         named = f" after {', '.join(design.treatments)}" if design.treatments else ""
         raise InputError(f"The model cannot be built{named}: {error}") from error

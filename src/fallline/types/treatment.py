@@ -26,6 +26,7 @@ class Design:
         target_scale: (centre, scale) of the targets in training, (t - centre) / scale; None: as they are. A model that
             leaves us turns its predictions back by itself.
         treatments: names of those applied, in order.
+        functions: name -> losses, metrics and activations of the user's own, which a config only names.
     """
 
     model: Mapping[str, Any]
@@ -34,6 +35,7 @@ class Design:
     weights: Mapping[str, tuple[np.ndarray, ...]] = field(default_factory=dict)
     target_scale: tuple[float, float] | None = None
     treatments: tuple[str, ...] = ()
+    functions: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self) -> Any:
         """Return the compiled Keras model, with the kept weights where shapes allow."""
