@@ -126,7 +126,6 @@ def test_a_slope_that_levels_off_far_down_is_a_remark() -> None:
         (24, 0.25, 1.1, "note"),
         (24, 0.25, 0.55, "warning"),  # little is explained
         (400, 0.25, 1.1, "warning"),  # as good as a straight line
-        (24, 0.0, 1.1, "warning"),  # the last fifth took a third off the loss
     ):
         curve = decay(1.1, end, 60, tau)
         known = {"reference_loss": reference}

@@ -44,10 +44,8 @@ REAL_GAIN = 0.05
 STRAIGHT = 0.15
 # A network that explains this much of the start is good enough whatever the slope.
 GOOD_ENOUGH = 0.95
-# ... and with this much explained a curve that levels off lacks at most a small part of the way: a note, unless the
-# last fifth took a good share off the present loss, as the next one will.
+# ... and with this much explained a curve that levels off lacks at most a small part of the way: a note.
 MOST = 0.5
-CLEAR_GAIN = 0.25
 SIGNIFICANT = 3.0
 # The best validation epoch must lie in the last tenth for "still improving".
 STILL_BEST = 0.1
@@ -90,7 +88,7 @@ def examine(
                 return
             evidence["best_validation_epoch"] = best
             confidence = 0.9
-    levels_off = explained is not None and explained > MOST and not straight and fall < CLEAR_GAIN * abs(last)
+    levels_off = explained is not None and explained > MOST and not straight
     yield SYMPTOM.finding(
         "note" if levels_off else "warning",
         confidence,
