@@ -12,7 +12,7 @@ import pytest
 from keras.src.utils import module_utils
 
 import fallline as fl
-from fallline.keras_config import without_tensorflow
+from fallline.keras_config import cloned, compile_like, without_tensorflow
 from fallline.store.model_file import model_bytes
 from fallline.treatments import design_of
 
@@ -69,3 +69,44 @@ def test_a_tensorflow_that_is_there_is_asked(watch: _Watch, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "tensorflow", keras)
     with without_tensorflow():
         assert module_utils.tensorflow._available is None
+
+
+# ----------------------------------------------------------------------------------- functions of the user's own
+
+
+def half_squares(y: Any, prediction: Any) -> Any:
+    """A loss that no config can name."""
+    return keras.ops.mean(keras.ops.square(y - prediction), axis=-1) / 2
+
+
+def cube(x: Any) -> Any:
+    """An activation that no config can name."""
+    return x**3
+
+
+@pytest.mark.parametrize("loss", [half_squares, lambda y, p: keras.ops.abs(y - p)], ids=["function", "lambda"])
+def test_a_model_with_a_loss_of_ones_own_is_trained_many_times(loss: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, cube), keras.layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(0.015625)
+    model.compile(optimizer, loss=loss, metrics=[keras.metrics.MeanAbsoluteError()])
+    runs = fl.train_many(model, x, x[:, 0], seeds=2, epochs=2, early_stopping=False, verbose=0)
+    made = runs[1].model
+    assert made.loss is loss
+    assert made.optimizer is not optimizer
+    assert float(made.optimizer.learning_rate) == 0.015625
+    found = made.evaluate(x, x[:, 0], verbose=0)[0]
+    assert found == pytest.approx(runs[1].history["loss"].iloc[-1], rel=1e-4)
+
+
+def test_a_copy_takes_nothing_from_the_model() -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, cube)])
+    metric = keras.metrics.MeanAbsoluteError(name="own")
+    model.compile("sgd", loss=half_squares, metrics=[metric])
+    copy = cloned(model)
+    compile_like(copy, model)
+    assert model.compiled
+    assert copy.layers[0].activation is cube
+    assert copy.layers[0] is not model.layers[0]
+    copy.evaluate(np.ones((3, 2)), np.ones(3), verbose=0)
+    assert metric.count == 0.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["settle", "without_tensorflow"]
+__all__ = ["cloned", "compile_like", "own_functions", "settle", "without_tensorflow"]
 
 
 @contextlib.contextmanager
@@ -57,3 +58,55 @@ def settle(model: Any) -> None:
         again = getattr(layer, "finalize_state", None)
         if again is not None and getattr(layer, "built", False):
             again()
+
+
+def own_functions(model: Any) -> dict[str, Any]:
+    """Return name -> functions that are the user's and not Keras' own: loss, metrics, activations of layers.
+
+    A config only names them; `keras.saving.custom_object_scope` lets Keras find them by these names.
+    """
+    import keras
+
+    metrics = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
+    given = [getattr(layer, "activation", None) for layer in model._flatten_layers(include_self=False)]
+    given += keras.tree.flatten([getattr(model, "loss", None), metrics])
+    own = [one for one in given if inspect.isfunction(one) and not one.__module__.startswith("keras.")]
+    return {one.__name__: one for one in own}
+
+
+def cloned(model: Any) -> Any:
+    """Return a Sequential or Functional model of the same layers with weights of its own, not compiled.
+
+    ``keras.models.clone_model`` also compiles by a config, which fails where the loss is a function of the user's own.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", loss=lambda y, p: (y - p) ** 2)
+    >>> cloned(model).compiled, model.compiled
+    (False, True)
+    """
+    import keras
+
+    compiled, model.compiled = model.compiled, False
+    try:
+        with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):
+            return keras.models.clone_model(model)
+    finally:
+        model.compiled = compiled
+
+
+def compile_like(copy: Any, model: Any) -> None:
+    """Compile a copy of a model with what the model was compiled with; optimizer and metrics become its own."""
+    import keras
+
+    if type(model).compile is not keras.Model.compile:  # its own way of compiling, and of telling it
+        copy.compile_from_config(model.get_compile_config())
+        return
+
+    def fresh(one: Any) -> Any:
+        with_state = isinstance(one, (keras.optimizers.Optimizer, keras.metrics.Metric))
+        return type(one).from_config(one.get_config()) if with_state else one
+
+    given = model._compile_config.config
+    with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):
+        copy.compile(**{name: keras.tree.map_structure(fresh, value) for name, value in given.items()})

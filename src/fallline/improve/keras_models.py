@@ -17,7 +17,7 @@ from fallline.experiment.account import Plan, account
 from fallline.experiment.keras_arms import Memory, score_models
 from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
 from fallline.improve.bench import Bench, OnProgress
-from fallline.keras_config import settle
+from fallline.keras_config import cloned, settle
 from fallline.train import diagnose_training, train
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.treatments import design_key, design_of, facts_of, finished_model, treat
@@ -63,7 +63,7 @@ def design_from(model: Any, loss: Any, optimizer: Any, training: Mapping[str, An
 
 
 def _recompiled(model: keras.Model, loss: Any, optimizer: Any) -> keras.Model:
-    copy = keras.models.clone_model(model)
+    copy = cloned(model)
     if model.built:
         copy.set_weights(model.get_weights())
         settle(copy)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from fallline import recipe as recipes
-from fallline.errors import InputError, is_count
-from fallline.train.jobs import fold_pairs, varied
+from fallline.errors import InputError
+from fallline.train.jobs import fold_pairs, seeds_of, varied
 from fallline.train.progress import progress_printer
 from fallline.types import Problem, Recipe, Run
 
@@ -185,7 +185,7 @@ def train_many(
     x: Any = None,
     y: Any = None,
     *,
-    seeds: Iterable[int] | None = None,
+    seeds: Iterable[int] | int | None = None,
     folds: Any = None,
     vary: Mapping[str, Iterable[Any]] | None = None,
     recipe: Recipe | Sequence[Recipe] | None = None,
@@ -215,9 +215,9 @@ def train_many(
         x: for a Keras model: the inputs (n, ...). For recipes: a table, as for `fallline.train`. With y=None also
             the pair (x, y).
         y: targets (n, ...), or a column name.
-        seeds: one training for each. For a Keras model its initialisers draw the weights anew by the seed, but those
-            of layers that are frozen or adapted to data, and its optimizer begins anew; without ``seeds`` what it has
-            is the start.
+        seeds: one training for each; or how many. For a Keras model its initialisers draw the weights anew by the seed,
+            but those of layers that are frozen or adapted to data, and its optimizer begins anew; without ``seeds``
+            what it has is the start.
         folds: one training for each of: pairs (training rows, held-out rows) of row numbers or of booleans; a
             scikit-learn splitter; or a number of folds (shuffled, stratified for classes). A recipe keeps the held-out
             rows untouched for the score and splits its validation rows from the others; a Keras model validates on
@@ -250,14 +250,14 @@ def train_many(
     >>> import fallline as fl
     >>> import numpy as np
     >>> x = np.linspace(-1, 1, 80)[:, None]
-    >>> runs = fl.train_many("simple", (x, x[:, 0] ** 2), seeds=[0, 1], folds=4, epochs=3)
+    >>> runs = fl.train_many("simple", (x, x[:, 0] ** 2), seeds=2, folds=4, epochs=3)
     >>> len(runs), runs[-1].facts["seed"], runs[-1].facts["fold"], runs[-1].scores[0].n
     (8, 1, 3, 20)
     """
     progress = on_progress or progress_printer(verbose)
     if y is None and isinstance(x, tuple) and len(x) == 2:
         x, y = x
-    chosen = None if seeds is None else _seeds(seeds)
+    chosen = None if seeds is None else seeds_of(seeds)
     if is_keras_model(what):
         if x is None or y is None:
             raise InputError("A Keras model is trained on x and y: fl.train_many(model, x, y).")
@@ -307,16 +307,6 @@ def train_many(
         memory=memory,
         on_progress=progress,
     )
-
-
-def _seeds(seeds: Any) -> list[int]:
-    found = list(seeds) if isinstance(seeds, Iterable) else [seeds]
-    wrong = [s for s in found if not is_count(s, least=0) or int(s) >= 2**32]
-    if wrong or not found:
-        raise InputError(
-            f"seeds = {seeds!r} is not allowed: it takes whole numbers from 0 to {2**32 - 1}, e.g. seeds=range(10)."
-        )
-    return [int(s) for s in found]
 
 
 def _only_for_keras(**given: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.diagnose import diagnose, examine
 from fallline.errors import FalllineError, InputError
-from fallline.keras_config import settle, without_tensorflow
+from fallline.keras_config import cloned, settle
 from fallline.rules import plain_checked, static_statistics
 from fallline.train.api import train
 from fallline.types import Diagnosis, Run
@@ -130,8 +130,7 @@ def _by_keras(
 def _copy(model: keras.Model, x: Any) -> keras.Model:
     """Return a model of the same layers and weights; a model that cannot be copied comes back itself."""
     try:
-        with without_tensorflow():
-            copy = keras.models.clone_model(model)
+        copy = cloned(model)
         if model.built and model.weights:
             if not copy.built:
                 copy.build(model.input_shape)

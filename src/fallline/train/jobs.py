@@ -12,7 +12,7 @@ from fallline import recipe as recipes
 from fallline.errors import InputError, is_count
 from fallline.types import Recipe
 
-__all__ = ["Fold", "distinct_seeds", "fold_pairs", "varied"]
+__all__ = ["Fold", "distinct_seeds", "fold_pairs", "seeds_of", "varied"]
 
 Fold = tuple[np.ndarray, np.ndarray]  # (training rows, held-out rows)
 
@@ -58,26 +58,37 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def distinct_seeds(seeds: Any) -> list[int]:
+def seeds_of(seeds: Any) -> list[int]:
     """Return the seeds of the trainings: those given, or so many as given.
 
     Args:
-        seeds: different whole numbers, or how many.
+        seeds: whole numbers, or how many.
 
     Raises:
-        InputError: something that is no seed, the same seed twice, none at all.
+        InputError: something that is no seed, none at all.
 
-    >>> distinct_seeds(3), distinct_seeds([7, 5])
+    >>> seeds_of(3), seeds_of([7, 5])
     ([0, 1, 2], [7, 5])
     """
     found = list(range(int(seeds))) if is_count(seeds) else list(seeds) if isinstance(seeds, Iterable) else []
-    wrong = [seed for seed in found if not is_count(seed, least=0) or int(seed) >= 2**32]
-    if wrong or not found or len(set(found)) != len(found):
+    if not found or not all(is_count(seed, least=0) and int(seed) < 2**32 for seed in found):
         raise InputError(
             f"seeds = {seeds!r} is not allowed: it takes different whole numbers from 0 to {2**32 - 1}, e.g. [0, 1, "
             "2], or how many seeds."
         )
     return [int(seed) for seed in found]
+
+
+def distinct_seeds(seeds: Any) -> list[int]:
+    """Return what `seeds_of` does, of which no two may be equal: a training counted twice is no further evidence.
+
+    Raises:
+        InputError: see there; the same seed twice.
+    """
+    found = seeds_of(seeds)
+    if len(set(found)) != len(found):
+        raise InputError(f"seeds = {seeds!r} is not allowed: the same seed is the same training; name each once.")
+    return found
 
 
 def fold_pairs(folds: Any, y: Any, *, validated: bool = False) -> list[Any]:

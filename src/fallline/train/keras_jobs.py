@@ -14,7 +14,7 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.engine import configure
 from fallline.errors import InputError
-from fallline.keras_config import without_tensorflow
+from fallline.keras_config import cloned, own_functions, without_tensorflow
 from fallline.train.find_rate import with_rate_for_keras
 from fallline.train.jobs import Fold
 from fallline.train.keras_data import keras_data
@@ -191,9 +191,9 @@ def copy_of(model: keras.Model) -> keras.Model:
         InputError: its class does not say how it is made.
     """
     try:
-        with without_tensorflow():
+        with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):
             if type(model) is keras.Sequential or type(model).__name__ == "Functional":
-                fresh: keras.Model = keras.models.clone_model(model)
+                fresh: keras.Model = cloned(model)
                 return fresh
             return type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError, ValueError, AttributeError) as error:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from fallline.errors import InputError
+from fallline.keras_config import compile_like
 from fallline.train.beginning import begin_optimizer
 from fallline.train.evaluations import evaluations
 from fallline.train.fitted import Fitted
@@ -200,7 +201,7 @@ def _run(
     def rebuild() -> keras.Model:
         fresh = copy_of(model)
         build(fresh, keras.tree.map_structure(lambda v: np.zeros((1, *v.shape[1:]), v.dtype), model.inputs))
-        fresh.compile_from_config(model.get_compile_config())
+        compile_like(fresh, model)
         fresh.optimizer.build(fresh.trainable_variables)
         assign(fresh, task, fitted, job.settings, own_optimizer=job.optimizer is None)
         return fresh

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from fallline import recipe as recipes
 from fallline.errors import InputError, nearest
-from fallline.keras_config import settle, without_tensorflow
+from fallline.keras_config import own_functions, settle, without_tensorflow
 from fallline.recipe.resolve import resolve
 from fallline.rules import sentinels_of, static_statistics
 from fallline.treatments._graph import plain
@@ -215,7 +214,7 @@ def design_of(model: Any, **training: Any) -> Design:
         first = {"module": "keras.layers", "class_name": "InputLayer", "config": given, "registered_name": None}
         config["config"]["layers"].insert(0, first)
     said = {name: value for name, value in training.items() if value is not None}
-    return Design(config, compiled, said, _weights(model), functions=_functions(model))
+    return Design(config, compiled, said, _weights(model), functions=own_functions(model))
 
 
 def _paths(model: Any, before: str = "") -> dict[str, Any]:
@@ -229,17 +228,6 @@ def _paths(model: Any, before: str = "") -> dict[str, Any]:
         else:
             found[f"{before}{layer.name}"] = layer
     return found
-
-
-def _functions(model: Any) -> dict[str, Any]:
-    """Return name -> functions that are not Keras' own: as loss, as metric, as a layer's activation."""
-    import keras
-
-    metrics = getattr(model._compile_metrics, "_user_metrics", None)
-    given = [getattr(layer, "activation", None) for layer in _paths(model).values()]
-    given += keras.tree.flatten([model.loss, metrics])
-    own = [one for one in given if inspect.isfunction(one) and not one.__module__.startswith("keras.")]
-    return {one.__name__: one for one in own}
 
 
 @contextlib.contextmanager
