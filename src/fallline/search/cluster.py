@@ -27,8 +27,9 @@ class _Worker:
 
     def __init__(self, problem: Problem, seeds: Sequence[int] | None, folds: Folds) -> None:
         if "jax" not in sys.modules:
-            # As many workers as cores: each is one device, or they would stand in one another's way.
-            os.environ["JAX_NUM_CPU_DEVICES"] = "1"
+            # As many workers as cores: each is one device with one thread (NPROC is what XLA asks for how many), or
+            # they would stand in one another's way.
+            os.environ |= {"JAX_NUM_CPU_DEVICES": "1", "NPROC": "1"}
         self.problem, self.seeds, self.folds = problem, seeds, folds
 
     def measure(self, recipe: Recipe) -> Measured:
