@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["cloned", "compile_like", "own_functions", "settle", "without_tensorflow"]
+__all__ = ["anew", "cloned", "compile_like", "copied", "own_functions", "settle", "without_tensorflow"]
 
 
 @contextlib.contextmanager
@@ -95,6 +95,22 @@ def cloned(model: Any) -> Any:
         model.compiled = compiled
 
 
+def copied(model: Any) -> Any:
+    """Return what `cloned` does, with the weights that the model has, if it has any."""
+    copy = cloned(model)
+    if model.built and model.weights:
+        if not copy.built:
+            copy.build(model.input_shape)
+        copy.set_weights(model.get_weights())
+        settle(copy)
+    return copy
+
+
+def anew(one: Any) -> Any:
+    """Return an optimizer or a metric of the same settings that has seen nothing yet."""
+    return type(one).from_config(one.get_config())
+
+
 def compile_like(copy: Any, model: Any) -> None:
     """Compile a copy of a model with what the model was compiled with; optimizer and metrics become its own."""
     import keras
@@ -104,8 +120,7 @@ def compile_like(copy: Any, model: Any) -> None:
         return
 
     def fresh(one: Any) -> Any:
-        with_state = isinstance(one, (keras.optimizers.Optimizer, keras.metrics.Metric))
-        return type(one).from_config(one.get_config()) if with_state else one
+        return anew(one) if isinstance(one, (keras.optimizers.Optimizer, keras.metrics.Metric)) else one
 
     given = model._compile_config.config
     with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):

@@ -17,7 +17,7 @@ from fallline.experiment.account import Plan, account
 from fallline.experiment.keras_arms import Memory, score_models
 from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
 from fallline.improve.bench import Bench, OnProgress
-from fallline.keras_config import cloned, settle
+from fallline.keras_config import anew, copied
 from fallline.train import diagnose_training, train
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.treatments import design_key, design_of, facts_of, finished_model, treat
@@ -63,17 +63,14 @@ def design_from(model: Any, loss: Any, optimizer: Any, training: Mapping[str, An
 
 
 def _recompiled(model: keras.Model, loss: Any, optimizer: Any) -> keras.Model:
-    copy = cloned(model)
-    if model.built:
-        copy.set_weights(model.get_weights())
-        settle(copy)
+    copy = copied(model)
     before = bool(getattr(model, "compiled", False))
     loss = loss if loss is not None else (model.loss if before else None)
     if loss is None:
         raise InputError("The model is not compiled, so that a loss must be given: fl.improve(model, x, y, loss=...).")
     kept = model.optimizer if before else None
     if optimizer is None and kept is not None:
-        optimizer = type(kept).from_config(kept.get_config())
+        optimizer = anew(kept)
     copy.compile(optimizer=optimizer if optimizer is not None else "adam", loss=loss)
     return copy
 
@@ -183,8 +180,9 @@ class KerasBench(Bench):
 
     def remembers(self, subject: Any, seeds: Sequence[int], partition: int) -> bool:
         """Return whether an experiment would find the subject's scores without training it."""
-        known = {(key, seed) for key, seed, _ in self._memory[partition]}
-        return all((self.key(subject), seed) in known for seed in seeds)
+        key = self.key(subject)
+        known = {seed for design, seed, _ in self._memory[partition] if design == key}
+        return known.issuperset(seeds)
 
     def constant(self, metric: str) -> float | None:
         """Return what the best constant prediction scores on the rows of the choices."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.diagnose import diagnose, examine
 from fallline.errors import FalllineError, InputError
-from fallline.keras_config import cloned, settle
+from fallline.keras_config import anew, copied
 from fallline.rules import plain_checked, static_statistics
 from fallline.train.api import train
 from fallline.types import Diagnosis, Run
@@ -78,12 +78,12 @@ def diagnose_training(
     if before.get("missing_inputs") or before.get("missing_targets"):
         return examine(before)  # the first step would make every weight NaN: there is nothing to see in it
     kept = [np.asarray(v) for v in model.get_weights()] if model.built else None
-    copy = _copy(model, x)
+    copy = _copy(model)
     try:
         with warnings.catch_warnings():
             # Keras warns of a softmax over one unit, once and from inside a layer; the diagnosis says it in full.
             warnings.filterwarnings("ignore", message=r"[\s\S]*softmax over axis")
-            _compile(copy, model, x, before, loss, optimizer)
+            _compile(copy, model, before, loss, optimizer)
             fitting = {
                 "epochs": epochs, "batch_size": batch_size, "validation_data": validation_data, "shuffle": shuffle
             }  # fmt: skip
@@ -127,21 +127,16 @@ def _by_keras(
     return diagnose(history, known=before)
 
 
-def _copy(model: keras.Model, x: Any) -> keras.Model:
+def _copy(model: keras.Model) -> keras.Model:
     """Return a model of the same layers and weights; a model that cannot be copied comes back itself."""
     try:
-        copy = cloned(model)
-        if model.built and model.weights:
-            if not copy.built:
-                copy.build(model.input_shape)
-            copy.set_weights(model.get_weights())
-            settle(copy)
+        copy: keras.Model = copied(model)
     except (AttributeError, NotImplementedError, TypeError, ValueError):
         return model
     return copy
 
 
-def _compile(copy: keras.Model, model: keras.Model, x: Any, before: dict[str, Any], loss: Any, optimizer: Any) -> None:
+def _compile(copy: keras.Model, model: keras.Model, before: dict[str, Any], loss: Any, optimizer: Any) -> None:
     """Compile with what was given, else with what the model was compiled with; accuracy is watched for classes."""
     compiled = bool(getattr(model, "compiled", False))
     loss = loss if loss is not None else (model.loss if compiled else None)
@@ -150,6 +145,6 @@ def _compile(copy: keras.Model, model: keras.Model, x: Any, before: dict[str, An
     if optimizer is None and compiled:
         optimizer = model.optimizer
     if isinstance(optimizer, keras.optimizers.Optimizer):
-        optimizer = type(optimizer).from_config(optimizer.get_config())
+        optimizer = anew(optimizer)
     labels = before.get("problem_kind") in ("binary", "multiclass", "multilabel")
     copy.compile(optimizer=optimizer or "rmsprop", loss=loss, metrics=["accuracy"] if labels else None)

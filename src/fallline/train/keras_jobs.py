@@ -191,10 +191,10 @@ def copy_of(model: keras.Model) -> keras.Model:
         InputError: its class does not say how it is made.
     """
     try:
+        if type(model) is keras.Sequential or type(model).__name__ == "Functional":
+            fresh: keras.Model = cloned(model)
+            return fresh
         with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):
-            if type(model) is keras.Sequential or type(model).__name__ == "Functional":
-                fresh: keras.Model = cloned(model)
-                return fresh
             return type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError, ValueError, AttributeError) as error:
         raise InputError(

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from fallline.errors import InputError
-from fallline.keras_config import compile_like
+from fallline.keras_config import anew, compile_like
 from fallline.train.beginning import begin_optimizer
 from fallline.train.evaluations import evaluations
 from fallline.train.fitted import Fitted
@@ -138,7 +138,7 @@ def anatomy_of(model: keras.Model, recipe: Recipe | None = None) -> Anatomy:
 
 def _first_state(model: keras.Model) -> list[np.ndarray]:
     """Return the variables of the model's optimizer as they are before the first step, whatever it has done."""
-    fresh = type(model.optimizer).from_config(model.optimizer.get_config())
+    fresh = anew(model.optimizer)
     fresh.build(model.trainable_variables)
     return [np.asarray(v.value) for v in fresh.variables]
 
