@@ -13,6 +13,7 @@ from fallline.errors import InputError
 from fallline.experiment import compare
 from fallline.improve.bench import Bench
 from fallline.improve.candidates import GENERAL, candidates
+from fallline.improve.decisions import _always_better
 from fallline.types import Comparison, Diagnosis, Experiment, Finding, Progress, Run, Score, Trace
 
 _api = importlib.import_module("fallline.improve.api")
@@ -225,9 +226,9 @@ def test_chance_is_seldom_better_on_every_fold_of_both_experiments():
         ]
         return Experiment("", "", "", "", "", "loss", seeds=tuple(range(seeds)), folds=5, comparisons=tuple(compared))
 
-    kept = sum(bool(_api._always_better(chance(8, 1), chance(3, 2))) for _ in range(2000))
+    kept = sum(bool(_always_better(chance(8, 1), chance(3, 2))) for _ in range(2000))
     assert kept / 2000 < 0.02
-    assert not _api._always_better(None, chance(1, 1))
+    assert not _always_better(None, chance(1, 1))
 
 
 def test_what_cures_all_findings_comes_first():

@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from fallline import recipe as recipes
-from fallline.errors import InputError, is_count
-from fallline.experiment.paired import ALPHA
+from fallline.errors import InputError, count_mistakes
 from fallline.improve import story
 from fallline.improve.bench import Bench, OnProgress
 from fallline.improve.budget import SHORTEST, Budget, OverBudgetError
 from fallline.improve.candidates import Candidate, candidates
+from fallline.improve.decisions import most_hopeful, others_that_helped, preferred
 from fallline.improve.ledger import Ledger
 from fallline.search import checked_seeds
 from fallline.types import (
-    Comparison,
     Diagnosis,
     End,
     Experiment,
@@ -35,12 +34,8 @@ __all__ = ["improve"]
 OnEvent = Callable[[ImproveEvent], Any]
 Stage = Literal["screen", "confirm"]
 
-# Of the arms of a screen that is not decided, so many go on with fresh seeds and other folds.
-_MOST_CONFIRMED = 3
 # Share of what the best constant prediction falls short by: with less of it there is nothing left to gain.
 _LEFT = 0.01
-# Of arms that help, one with fewer treatments is preferred if it has this share of the largest gain.
-_NEARLY = 0.95
 
 
 def improve(
@@ -127,12 +122,11 @@ def _checked(seeds: Any, folds: Any, holdout: Any, trainings: Any) -> list[int]:
     chosen = checked_seeds(seeds) or []
     if len(chosen) < 2:
         mistakes.append(f"seeds = {seeds!r} is not allowed: one seed screens and others confirm; give at least 2.")
-    if not is_count(folds) or folds < 2:
-        mistakes.append(f"folds = {folds!r} is not allowed: it takes a whole number of at least 2.")
+    mistakes += count_mistakes(folds=(folds, 2))
     if isinstance(holdout, bool) or not isinstance(holdout, (int, float)) or not 0 <= holdout < 1:
         mistakes.append(f"holdout = {holdout!r} is not allowed: it takes a share from 0 to below 1.")
-    if trainings is not None and (not is_count(trainings) or trainings < 1):
-        mistakes.append(f"trainings = {trainings!r} is not allowed: it takes a whole number of at least 1.")
+    if trainings is not None:
+        mistakes += count_mistakes(trainings=(trainings, 1))
     if mistakes:
         raise InputError(" ".join(mistakes))
     return chosen
@@ -267,12 +261,12 @@ class _Work:
             return False
         self.tell("candidates", *story.offered(offered, self.kept))
         found, best = self.measured("screen", offered)
-        hopeful = [] if self.solved(found, "control") else _hopeful(found, offered)
+        hopeful = [] if self.solved(found, "control") else most_hopeful(found, offered)
         if best is None and hopeful:
             found, best = self.measured("confirm", hopeful, found)
         if best is not None:
             self.subject, self.kept = best.subject, (*self.kept, *best.treatments)
-            self.helped = _others_that_helped(found, offered, best)
+            self.helped = others_that_helped(found, offered, best)
         if self.solved(found, best.name if best is not None else "control"):
             self.outcome = "solved"
             return False
@@ -326,7 +320,7 @@ class _Work:
             self.under_way = False
             arms = [one for one in arms if one.name in found.scores]  # those that the time sufficed for
             self.budget.took((untrained + len(arms)) * each, time.monotonic() - begun)
-        best = _preferred(found, arms, _helping(found) or _always_better(screen, found))
+        best = preferred(found, arms, screen)
         self.entered(stage, control, arms, found, best, known is not None)
         return found, best
 
@@ -346,56 +340,4 @@ class _Work:
             {one.name: one.reason for one in arms}, found, kept, repeated,
         )  # fmt: skip
         self.entries.append(entry)
-        self.tell("decided", *story.decided(entry, going_on=stage == "screen" and bool(_hopeful(found, arms))))
-
-
-def _helping(found: Experiment) -> list[Comparison]:
-    """Return the arms of which the experiment says that they help."""
-    return [one for one in found.comparisons if one.decision == "helps"]
-
-
-def _always_better(screen: Experiment | None, confirmed: Experiment) -> list[Comparison]:
-    """Return the arms that gained on every fold of both experiments, where that says something.
-
-    A cure's gains may differ from fold to fold by orders, as where the control has diverged, and no t-test sees it. By
-    a sign test over the folds it is certain, though; Bonferroni's correction counts the arms of the screen, from which
-    the others were chosen.
-    """
-    if screen is None or len(screen.comparisons) * 0.5 ** (screen.folds + confirmed.folds) > ALPHA:
-        return []
-    gained = {one.name for one in screen.comparisons if _on_every_fold(one, screen)}
-    return [one for one in confirmed.comparisons if one.name in gained and _on_every_fold(one, confirmed)]
-
-
-def _on_every_fold(one: Comparison, found: Experiment) -> bool:
-    seeds = len(found.seeds)  # outermost
-    return all(sum(one.differences[fold :: found.folds]) / seeds > 0 for fold in range(found.folds))
-
-
-def _preferred(found: Experiment, arms: Sequence[Candidate], good: Sequence[Comparison]) -> Candidate | None:
-    """Return the arm to keep: the largest gain, or the fewest treatments where that is nearly as good."""
-    if not good:
-        return None
-    by_name = {one.name: one for one in arms}
-    most = max(one.mean for one in good)
-    near = [one for one in good if one.mean >= _NEARLY * most]
-    chosen = min(near, key=lambda one: (len(by_name[one.name].treatments), -one.mean))
-    return by_name[chosen.name]
-
-
-def _others_that_helped(found: Experiment, arms: Sequence[Candidate], kept: Candidate) -> dict[tuple[str, ...], str]:
-    """Return treatments that helped, have nothing in common with what was kept, and may help further, best first."""
-    by_name = {one.name: one for one in arms}
-    best_first = sorted(_helping(found), key=lambda one: -one.mean)
-    helping = [by_name[one.name] for one in best_first if not set(by_name[one.name].treatments) & set(kept.treatments)]
-    return {one.treatments: one.reason for one in helping}
-
-
-def _hopeful(found: Experiment, arms: Sequence[Candidate]) -> list[Candidate]:
-    """Return the arms of an undecided screen that gained most."""
-    if found.best is not None:
-        return []
-    by_name = {one.name: one for one in arms}
-    gained = [one for one in found.comparisons if one.mean > 0]
-    gained.sort(key=lambda one: (_on_every_fold(one, found), one.mean), reverse=True)
-    return [by_name[one.name] for one in gained[:_MOST_CONFIRMED]]
+        self.tell("decided", *story.decided(entry, going_on=stage == "screen" and bool(most_hopeful(found, arms))))

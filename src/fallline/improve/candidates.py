@@ -122,24 +122,34 @@ def _plans(
     """Yield (tier, treatments, the symptom they are for)."""
     found = [(finding, _names(bench, control, finding, without)) for finding in diagnosis]
     worrying = [(finding, names) for finding, names in found if finding.severity != "note" and names]
-    notes = [(finding, names) for finding, names in found if finding.severity == "note" and names]
-    notes = [(finding, names) for finding, names in notes if finding.symptom != "good-fit"]
+    notes = [(finding, names) for finding, names in found
+             if finding.severity == "note" and names and finding.symptom != "good-fit"]  # fmt: skip
     for cures in (worrying, (*worrying, *notes), worrying[:2]) if worrying else ():
         joined, reason = _together(bench, control, cures)
         if len(joined) > 1:
             yield 0, joined, reason
     for place, (finding, names) in enumerate(worrying):
-        chosen = names[: _OF_EACH if place else _OF_THE_FIRST]
-        doses = [(rank if times == 1 else 2 * times - 3.5, (name,) * times) for rank, name in enumerate(chosen)
-                 for times in range(1, DOSES.get(name, 1) + 1)]  # fmt: skip
-        if place == 0 and len(chosen) > 1:
-            doses.append((0.75, tuple(chosen[:2])))
-        # Another treatment comes before the third dose of one that does nothing.
-        yield from ((0, treatments, finding.symptom) for _, treatments in sorted(doses, key=lambda one: one[0]))
+        for treatments in _in_doses(names[: _OF_EACH if place else _OF_THE_FIRST], joined=place == 0):
+            yield 0, treatments, finding.symptom
     for finding, names in (*worrying, *notes):
         yield from ((1, (name,), finding.symptom) for name in names)
     general = sorted(GENERAL, key=lambda name: name in bench.last)
     yield from ((1, (name,), "") for name in general if name not in without)
+
+
+def _in_doses(names: Sequence[str], *, joined: bool) -> list[tuple[str, ...]]:
+    """Return what is tried against one finding, in order: each treatment, in all its doses.
+
+    The first treatment comes first, then second doses, then the first two treatments together where they may be
+    ``joined``; other treatments come before the third dose of one that does nothing.
+
+    >>> _in_doses(["raise-learning-rate", "use-adam"], joined=True)[:3]
+    [('raise-learning-rate',), ('raise-learning-rate', 'raise-learning-rate'), ('raise-learning-rate', 'use-adam')]
+    """
+    singles = [(name,) for name in names]
+    seconds, thirds = ([(name,) * dose for name in names if DOSES.get(name, 1) >= dose] for dose in (2, 3))
+    pair = [tuple(names[:2])] if joined and len(names) > 1 else []
+    return [*singles[:1], *seconds, *pair, *singles[1:3], *thirds, *singles[3:]]
 
 
 Cures = Sequence[tuple[Finding, list[str]]]

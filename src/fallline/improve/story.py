@@ -15,7 +15,7 @@ Told = tuple[str, dict[str, Any]]
 
 _ENDS = {
     "nothing helps": "No treatment is left that helps.",
-    "solved": "The loss is below 1 % of a constant prediction's: next to nothing is left to gain.",
+    "solved": "What is missing to the best possible score is below 1 % of what a constant prediction misses.",
     "budget": "The budget is spent.",
     "interrupted": "Interrupted.",
 }
