@@ -22,7 +22,6 @@ class Rows(NamedTuple):
     rest: Array  # (r,) int32
 
 
-
 def observe_batch(
     task: Task, numbers: Numbers, data: Data, carry: Tree, params: Tree, aux: Tree, rows: jax.Array, count: jax.Array
 ) -> Tree:
@@ -31,7 +30,6 @@ def observe_batch(
     valid = real_rows(rows.shape[0], count)
     weight = jnp.ones_like(valid) if own is None else own
     return task.observe(carry, params, aux, numbers, x, y, weight, valid)
-
 
 
 def evaluate(task: Task, numbers: Numbers, data: Data, params: Tree, aux: Tree, rows: Rows) -> jax.Array:
@@ -51,4 +49,3 @@ def evaluate(task: Task, numbers: Numbers, data: Data, params: Tree, aux: Tree, 
         count = jnp.asarray(rows.rest.shape[-1])
         carry = observe_batch(task, numbers, data, carry, params, aux, jnp.asarray(rows.rest), count)
     return task.finish(carry)
-

@@ -121,7 +121,6 @@ def data_statistics(
         seen = seen_inputs(model, table)
         if seen is not None:
             found |= table_statistics(table, names)
-        if seen is not None:
             # a pixel is one input; the steps of a sequence and the pixels of an image share their channel's scale
             flat = seen.reshape(-1, seen.shape[-1]) if seen.ndim > 2 else seen
             found |= input_statistics(flat)

@@ -32,7 +32,7 @@ from fallline.rules._curves import end_level, finite
 from fallline.rules._rates import PLAIN, SIGN_LIKE, effective_rate
 from fallline.rules._rule import Symptom
 from fallline.rules._structure import LayerFacts, weight_layers
-from fallline.types import Finding
+from fallline.types import Finding, Severity
 
 __all__ = ["SYMPTOM", "examine"]
 
@@ -129,22 +129,23 @@ def examine(
             f"{100 * max(0.0, float(explained or 0.0)):.0f} % of what there is to explain.", evidence,
         )  # fmt: skip
         return
-    noisy_single = batch_size == 1 and momentum >= 0.5 and optimizer_name in PLAIN and rate >= SUSPECT_PLAIN / 10
-    if noisy_single and explained is not None and explained < 0.9:
-        evidence["batch_size"] = 1
+    if batch_size == 1 and optimizer_name in PLAIN and explained is not None and explained < 0.9:
+        yield from _by_single_rows(rate, momentum, evidence)
+
+
+def _by_single_rows(rate: float, momentum: float, evidence: dict[str, float | int | str]) -> Iterator[Finding]:
+    if momentum >= 0.5 and rate >= SUSPECT_PLAIN / 10:
         yield _finding(
             "warning", 0.6,
             f"Every single row moves the weights with a rate of {rate:.3g} (momentum {momentum:.2g}): the steps follow "
-            "single rows, not their mean.", evidence,
+            "single rows, not their mean.", evidence | {"batch_size": 1},
         )  # fmt: skip
 
 
-def _finding(severity: str, confidence: float, message: str, evidence: dict[str, float | int | str]) -> Finding:
-    level = "serious" if severity == "serious" else "warning"
+def _finding(severity: Severity, confidence: float, message: str, evidence: dict[str, float | int | str]) -> Finding:
     return SYMPTOM.finding(
-        "serious" if level == "serious" else "warning", confidence, message,
-        evidence=evidence, cause=CAUSE, what_to_try=WHAT_TO_TRY,
-    )  # fmt: skip
+        severity, confidence, message, evidence=evidence, cause=CAUSE, what_to_try=WHAT_TO_TRY
+    )
 
 
 def _median(values: np.ndarray | None) -> float | None:

@@ -50,8 +50,7 @@ def examine(
     swing = jitter(half)
     level = float(np.median(half))
     learned = drop_scale(start_loss, float(np.min(values)))
-    steps = np.diff(half)
-    turns = float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0)) if len(steps) > 1 else 0.0
+    turns = _turns(half)
     if swing < SWING_OF_LEARNED * learned or swing < SWING_OF_LEVEL * abs(level) or turns < TURNS:
         return
     if running_loss is not None and not loss_is_running and _calm(finite(running_loss)[1]):
@@ -87,6 +86,10 @@ def _calm(values: np.ndarray) -> bool:
     half = values[len(values) // 2 :]
     if len(half) < SYMPTOM.min_epochs // 2:
         return False
-    steps = np.diff(half)
-    turns = float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0)) if len(steps) > 1 else 0.0
-    return turns < TURNS and jitter(half) < SWING_OF_LEVEL * abs(float(np.median(half)))
+    return _turns(half) < TURNS and jitter(half) < SWING_OF_LEVEL * abs(float(np.median(half)))
+
+
+def _turns(values: np.ndarray) -> float:
+    """Return the share of steps that go the other way than the one before."""
+    steps = np.diff(values)
+    return float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]) < 0)) if len(steps) > 1 else 0.0
