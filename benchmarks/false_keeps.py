@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.made_tables import KINDS, draw
 from benchmarks.results_file import describe_machine, describe_versions
 
 __all__ = ["main", "summary", "trial"]
@@ -27,22 +28,9 @@ TRAININGS, FRESH_SEEDS = 80, tuple(range(1001, 1011))
 MARGIN = 0.01  # of the untreated recipe's loss
 RECIPE = ("epochs=60", "hidden=[16]", "learning_rate=0.01", "batch_size=32")
 
-Table = tuple[np.ndarray, np.ndarray]
-
-
-def quantities(rng: np.random.Generator) -> Table:
-    """Rows to learn from and fresh ones, with a smooth target and noise."""
-    x = rng.normal(size=(ROWS + FRESH, COLUMNS))
-    return x, x @ rng.normal(size=COLUMNS) + np.sin(2 * x[:, 0]) * x[:, 1] + 0.5 * rng.normal(size=len(x))
-
-
-def classes(rng: np.random.Generator) -> Table:
-    """Two classes that overlap."""
-    x, wanted = quantities(rng)
-    return x, np.where(wanted > np.median(wanted), "yes", "no")
-
-
-KINDS: dict[str, Callable[[np.random.Generator], Table]] = {"quantities": quantities, "classes": classes}
+def bend(x: np.ndarray) -> np.ndarray:
+    """Of one input, by as much as another one says."""
+    return np.asarray(np.sin(2 * x[:, 0]) * x[:, 1])
 
 
 def trial(kind: str, number: int) -> dict[str, Any]:
@@ -55,7 +43,7 @@ def trial(kind: str, number: int) -> dict[str, Any]:
     import fallline as fl
     from fallline.recipe import default, override
 
-    x, y = KINDS[kind](np.random.default_rng([list(KINDS).index(kind), number]))
+    x, y = draw(kind, np.random.default_rng([KINDS.index(kind), number]), ROWS + FRESH, COLUMNS, bend)
     frame = {f"x{i}": x[:, i] for i in range(COLUMNS)}
     recipe = override(default("simple"), RECIPE)
     known = {name: column[:ROWS] for name, column in frame.items()}

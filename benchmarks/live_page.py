@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.chromium import MISSING, chromium
 from benchmarks.results_file import describe_machine, describe_versions
 
 __all__ = ["main"]
@@ -98,23 +99,6 @@ def served(root: Path) -> Iterator[str]:
             process.terminate()
 
 
-def browser(profile: Path) -> Any:
-    """Start a headless Chromium; None where there is none."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    try:
-        from selenium import webdriver
-    except ImportError:
-        return None
-    if program is None or driver is None:
-        return None
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900", f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-
-
 def _frames(driver: Any, action: str, seconds: float) -> dict[str, float]:
     gaps = driver.execute_async_script(_FRAMES, action, seconds)
     return {
@@ -166,9 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=_RESULTS, help="folder of the result")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        driver = browser(Path(folder, "profile"))
+        driver = chromium(Path(folder, "profile"))
         if driver is None:
-            print("skipped: this needs Chromium with chromedriver, and Selenium")
+            print(f"skipped: {MISSING}")
             return 0
         try:
             root = Path(folder, "runs")

@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.made_tables import KINDS, draw
 from benchmarks.results_file import describe_machine, describe_versions
 
 __all__ = ["decide", "main"]
@@ -26,22 +26,9 @@ _RESULTS = Path(__file__).parent / "results"
 SEEDS, FOLDS, ROWS, COLUMNS = 3, 5, 80, 3
 RECIPE = ("epochs=15", "hidden=[8]", "learning_rate=0.03", "batch_size=16")
 
-Table = tuple[np.ndarray, np.ndarray]
-
-
-def quantities(rng: np.random.Generator) -> Table:
-    """A table with a smooth target and noise."""
-    x = rng.normal(size=(ROWS, COLUMNS))
-    return x, x @ rng.normal(size=COLUMNS) + np.sin(2 * x[:, 0]) + 0.5 * rng.normal(size=ROWS)
-
-
-def classes(rng: np.random.Generator) -> Table:
-    """A table with two classes that overlap."""
-    x, wanted = quantities(rng)
-    return x, np.where(wanted > np.median(wanted), "yes", "no")
-
-
-KINDS: dict[str, Callable[[np.random.Generator], Table]] = {"quantities": quantities, "classes": classes}
+def bend(x: np.ndarray) -> np.ndarray:
+    """Of one input."""
+    return np.asarray(np.sin(2 * x[:, 0]))
 
 
 def decide(kind: str, number: int) -> dict[str, Any]:
@@ -55,8 +42,8 @@ def decide(kind: str, number: int) -> dict[str, Any]:
     from fallline.experiment import compare
     from fallline.recipe import default, override
 
-    rng = np.random.default_rng([list(KINDS).index(kind), number])
-    x, y = KINDS[kind](rng)
+    rng = np.random.default_rng([KINDS.index(kind), number])
+    x, y = draw(kind, rng, ROWS, COLUMNS, bend)
     problem = fl.make_problem({f"x{i}": x[:, i] for i in range(COLUMNS)}, y)
     pairs = fl.folds(problem, folds=FOLDS, seed=number)
     seeds = [int(seed) for seed in rng.choice(2**31, 2 * SEEDS, replace=False)]
