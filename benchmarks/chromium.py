@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["MISSING", "chromium"]
 
-MISSING = "no Chromium with chromedriver (Debian: apt-get install chromium chromium-driver), or no Selenium, is installed"
+MISSING = "no Chromium with chromedriver (Debian: apt-get install chromium chromium-driver) or no Selenium is installed"
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",

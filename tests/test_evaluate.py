@@ -166,7 +166,7 @@ def test_regression():
         ({"folds": 91}, "fewer rows"),
         ({"metric": "rmse"}, "log_loss"),
         ({"metric": "acuracy"}, "accuracy"),
-        ({"seeds": [0, 0]}, "different"),
+        ({"seeds": [0, 0]}, "name each once"),
         ({"seeds": []}, "seeds"),
         ({"nested": True}, "at least two"),
         ({"nested": 3}, "nested"),
