@@ -37,6 +37,7 @@ def normalised() -> keras.Model:
 @pytest.mark.parametrize("weighted", [False, True])
 def test_batch_normalisation_and_metrics_leave_the_padding_out(weighted: bool) -> None:
     """37 rows in batches of 16: the last has 5 real rows. Keras' own fit sees a batch of 5."""
+    keras.utils.set_random_seed(0)
     first = normalised()
     second = keras.models.clone_model(first)
     second.set_weights(first.get_weights())
@@ -46,9 +47,9 @@ def test_batch_normalisation_and_metrics_leave_the_padding_out(weighted: bool) -
     run = fl.train(first, X[:37], Y[:37], validation_data=(X[37:], Y[37:]), early_stopping=False, **given)
     kept = second.fit(X[:37], Y[:37], validation_data=(X[37:], Y[37:]), **given)
     for mine, other in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)
     for name in ("val_loss", "val_accuracy", "val_auc", "val_mse"):
-        np.testing.assert_allclose(run.history[name], kept.history[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(run.history[name], kept.history[name], rtol=1e-4, atol=1e-5)
 
 
 def draw(layer: keras.layers.Layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fallline.engine.devices import configure, member_devices
+from fallline.engine.devices import configure, jit, member_devices
 from fallline.engine.evaluation import Rows, evaluate
 from fallline.engine.inside import LayerTap, Observer, Watched, take_apart
 from fallline.engine.member import (
@@ -41,6 +41,7 @@ __all__ = [
     "configure",
     "evaluate",
     "inspect_step",
+    "jit",
     "member_devices",
     "row_losses",
     "start_state",

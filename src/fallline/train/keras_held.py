@@ -9,7 +9,7 @@ import jax
 import keras
 import numpy as np
 
-from fallline.engine import Task, evaluate
+from fallline.engine import Task, evaluate, jit
 from fallline.train.fitted import Fitted
 from fallline.train.keras_runs import loss_name
 from fallline.train.keras_settings import Settings, eval_batch
@@ -69,8 +69,8 @@ class Judge:
     def __init__(self, model: keras.Model, task: Task, data: Tree, *, scored: bool) -> None:
         self._model, self._task, self._data, self._scored = model, task, data, scored
         mode = {"training": False} if model._call_has_training_arg else {}
-        self._outputs = jax.jit(lambda params, aux, x: model.stateless_call(params, aux, x, **mode)[0])
-        self._evaluate = jax.jit(partial(evaluate, task))
+        self._outputs = jit(lambda params, aux, x: model.stateless_call(params, aux, x, **mode)[0])
+        self._evaluate = jit(partial(evaluate, task))
 
     def judged(self, member: Member, params: Tree, aux: Tree, rows: np.ndarray) -> tuple[tuple[Score, ...], HeldOut]:
         """Return scores and predictions of one member.

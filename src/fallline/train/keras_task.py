@@ -174,7 +174,8 @@ def _evaluation(
             # Weights of the mean size 1 over the real rows: penalties that do not look at rows keep their size.
             w = (weight * valid if weighted else valid) * (valid.shape[0] / count)
         # The loss has metrics of its own: one per output, and what compute_loss keeps.
-        value, (_, out, _, states) = forward(params, aux, states, x, y, w, False)
+        with as_trained(model):
+            value, (_, out, _, states) = forward(params, aux, states, x, y, w, False)
         if names:
             own = weight * valid if weighted else valid
             scope = keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, states, strict=True)))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fallline.engine import configure
+from fallline.engine import configure, jit
 from fallline.errors import InputError, count_mistakes, nearest
 from fallline.train.api import is_keras_model
 from fallline.train.arrays import as_arrays, rows_of
@@ -159,7 +159,7 @@ def _losses(
         moved = [w + sum(point[i] * way[k].astype(w.dtype) for i, way in enumerate(ways)) for k, w in enumerate(centre)]
         return value(moved)
 
-    found = np.asarray(jax.jit(lambda points: jax.lax.map(at, points))(grid), np.float64)
+    found = np.asarray(jit(lambda points: jax.lax.map(at, points))(grid), np.float64)
     return np.where(np.isfinite(found), found, np.inf).reshape([len(s) for s in steps])
 
 

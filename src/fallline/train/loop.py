@@ -20,6 +20,7 @@ from fallline.engine import (
     Schedule,
     Stepwise,
     Watched,
+    jit,
     row_losses,
     start_state,
     used_weights,
@@ -194,7 +195,7 @@ class _Session:
             return
         task = self.population.task
         if self.row_losses is None:
-            self.row_losses = jax.jit(partial(row_losses, task))
+            self.row_losses = jit(partial(row_losses, task))
         used, aux = jax.tree.map(np.asarray, (used_weights(task, state), state.aux))
         for place in due:
             member = self.current.members[place]

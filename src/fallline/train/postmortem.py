@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from fallline.engine import DIVERGED, Pace, Population, inspect_step, steps_of
+from fallline.engine import DIVERGED, Pace, Population, inspect_step, jit, steps_of
 from fallline.train.fitted import Fitted
 from fallline.train.orders import Member, Orders, Plan
 
@@ -53,7 +53,7 @@ def post_mortem(
     if not len(dead):
         return {}
     orders = Orders(members, plan, population.task.coupled, targets=data[1], streaks=fitted.streaks)
-    step = jax.jit(partial(inspect_step, population.task))
+    step = jit(partial(inspect_step, population.task))
     data = jax.tree.map(jnp.asarray, data)
     names = [v.path.removeprefix(f"{model.name}/") for v in model.trainable_variables]
     probe = layer_outputs(model)

@@ -24,11 +24,11 @@ def apply_model(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def _compiled(model: Any) -> Any:
-    import jax
+    from fallline.engine import jit
 
     found = getattr(model, "_fallline_call", None)
     if found is None:
-        found = jax.jit(lambda t, n, x: model.stateless_call(t, n, x, training=False)[0])
+        found = jit(lambda t, n, x: model.stateless_call(t, n, x, training=False)[0])
         object.__setattr__(model, "_fallline_call", found)
     return found
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fallline.engine import Population, Stepwise, Task
+from fallline.engine import Population, Stepwise, Task, jit
 from fallline.network import MemberNetwork, build_network
 from fallline.network.layers import PeriodicEmbedding, PiecewiseEmbedding
 from fallline.optimize import Optimizer, fan_in_factors, make_optimizer
@@ -65,7 +65,10 @@ class TableProgram:
             out: jax.Array = model.stateless_call(args[0], args[1], x, training=False)[0]
             return out
 
-        return jax.jit(lambda p, a, x: jax.lax.map(lambda args: one(args, x), (p, a)))
+        outputs: Callable[[Tree, Tree, np.ndarray], jax.Array] = jit(
+            lambda p, a, x: jax.lax.map(lambda args: one(args, x), (p, a))
+        )
+        return outputs
 
 
 def _penalty(params: Tree, shares: list[float], numbers: dict[str, jax.Array], l1: bool, l2: bool) -> jax.Array:
@@ -163,7 +166,8 @@ def _evaluation(
         carry: Tree, params: Tree, aux: Tree, numbers: Tree, x: Tree, y: Tree, weight: jax.Array, valid: jax.Array
     ) -> Tree:
         weight = weight * valid
-        out, _ = model.stateless_call(params, aux, x, training=False)
+        with as_trained(model):
+            out, _ = model.stateless_call(params, aux, x, training=False)
         return carry + jnp.stack([jnp.sum(weight), jnp.sum(weight * plain(out, y)), jnp.sum(weight * quantity(out, y))])
 
     def finish(carry: Tree) -> jax.Array:
