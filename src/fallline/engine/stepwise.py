@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fallline.engine.devices import jit
+from fallline.engine.devices import jit, keep_freed_memory
 from fallline.engine.evaluation import Rows, observe_batch
 from fallline.engine.inside import Observer, due, last_rate, seen_by
 from fallline.engine.member import (
@@ -68,6 +68,8 @@ class Stepwise(Population):
         self, task: Task, stopping: Stopping, capacity: int, *, validated: bool, observer: Observer | None = None
     ) -> None:
         devices = jax.local_devices()[:1]
+        if devices[0].platform == "cpu":
+            keep_freed_memory()
         super().__init__(task, stopping, capacity, validated=validated, devices=devices, observer=observer)
         if observer is not None:
             self._due = jit(due)
