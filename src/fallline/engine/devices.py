@@ -120,8 +120,8 @@ def compiler_options(platform: str, weights: int, devices: int) -> dict[str, str
     return {name: value for name, value in chosen.items() if _known(name, value)}
 
 
-# mallopt's numbers (malloc.h) and values: no block is mapped on its own, the heap grows by 256 MiB, and shrinks once 1 GiB
-# of it is free.
+# mallopt's numbers (malloc.h) and values: no block is mapped on its own, the heap grows by 256 MiB, and shrinks once
+# 1 GiB of it is free.
 _MALLOC = {"M_MMAP_MAX": (-4, 0), "M_TOP_PAD": (-2, 1 << 28), "M_TRIM_THRESHOLD": (-1, 1 << 30)}
 
 
@@ -130,8 +130,8 @@ def keep_freed_memory() -> bool:
     """Let this process keep up to a gigabyte of freed memory for its next step; return whether it does.
 
     XLA allocates what a step needs between its operations anew in every step. glibc maps such large blocks from the
-    system and gives them back, and each of their pages is zeroed again when it is touched: a third of LeNet-5's step (30
-    ms, 20 without). Where the user has set glibc's allocator, and where there is none, nothing changes.
+    system and gives them back, and each of their pages is zeroed again when it is touched: a third of LeNet-5's step
+    (30 ms, 20 without). Where the user has set glibc's allocator, and where there is none, nothing changes.
     """
     if any(name.startswith("MALLOC_") for name in os.environ) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
