@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import jax
@@ -39,7 +40,7 @@ class Row:
     Args:
         quadratic: rate and steps to the minimum of `quadratic`.
         rosenbrock: the same for Rosenbrock's function.
-        circles: learning rate of a network with 2 x 16 hidden units.
+        circles: learning rate of a network with 2 x 16 hidden units; without a gradient or with all rows, of one layer.
         name: in the recipe; default: the row's.
         options: of `make_optimizer`.
         numbers: for the functions, where they are not `USUAL`.
@@ -70,7 +71,7 @@ def full_batch(quadratic: int, rosenbrock: int, **others: Any) -> Row:
         (1.0, rosenbrock),
         1.0,
         rates=(1.0, 1.0, 1.0),
-        entries=("batch_size=auto", "epochs=20"),
+        entries=("network.hidden=[8]", "batch_size=auto", "epochs=20"),
         schedule="constant",
         **others,
     )
@@ -157,8 +158,11 @@ def rosenbrock(w: Any) -> Any:
     return jnp.stack([1.0 - w[0], 10.0 * (w[1] - w[0] ** 2)])
 
 
-def objective(residuals: Callable[[Any], Any], w: Any) -> Objective:
-    """The sum of the squared residuals, each of them a row."""
+def objective(bent: Any, w: Any) -> Objective:
+    """The sum of the squared residuals, each of them a row; ``bent``: Rosenbrock's."""
+
+    def residuals(w: Any) -> Any:
+        return jnp.where(bent, rosenbrock(w), quadratic(w))
 
     def cost(out: Any) -> Any:
         return jnp.sum(out**2)
@@ -169,22 +173,33 @@ def objective(residuals: Callable[[Any], Any], w: Any) -> Objective:
     return Objective(loss(w), loss, residuals, cost, lambda w: jnp.zeros(()))
 
 
-def descend(name: str, residuals: Callable[[Any], Any], budget: Budget) -> np.ndarray:
+@cache
+def walker(name: str) -> Callable[..., tuple[Any, Any]]:
+    """Return the program of an optimizer: one for both functions and any number of steps."""
+    optimizer = make(name)
+
+    def walk(bent: Any, steps: Any, rates: Any, numbers: Any, w: Any) -> tuple[Any, Any]:
+        def step(i: Any, carry: Any) -> Any:
+            w, state = carry
+            seen = objective(bent, w)
+            extra = {"objective": seen} if optimizer.searches else {}
+            return optimizer.update(jax.grad(seen.loss)(w), state, w, numbers, rates[i], **extra)
+
+        # The loop fails unless the state keeps its structure, its shapes and its types.
+        return jax.lax.fori_loop(0, steps, step, (w, optimizer.init(w)))
+
+    return jax.jit(walk)
+
+
+def descend(name: str, bent: bool, budget: Budget) -> np.ndarray:
     """Return where the optimizer gets to from `START`."""
     (learning_rate, steps), row, optimizer = budget, TABLE[name], make(name)
     known = USUAL | dict(row.numbers) | {"learning_rate": learning_rate}
     numbers = {key: jnp.asarray(known[key], jnp.float32) for key in optimizer.numbers}
-    rates = jnp.asarray(rate_factors(row.schedule, np.arange(steps), steps))
-
-    def step(carry: Any, rate: Any) -> Any:
-        w, state = carry
-        seen = objective(residuals, w)
-        extra = {"objective": seen} if optimizer.searches else {}
-        return optimizer.update(jax.grad(seen.loss)(w), state, w, numbers, rate, **extra), None
-
+    rates = np.zeros(max(row.quadratic[1], row.rosenbrock[1]), np.float32)
+    rates[:steps] = rate_factors(row.schedule, np.arange(steps), steps)
     begin = [jnp.asarray([value], jnp.float32) for value in START]
-    # The scan fails unless the state keeps its structure, its shapes and its types.
-    (w, state), _ = jax.jit(lambda w: jax.lax.scan(step, (w, optimizer.init(w)), rates))(begin)
+    w, state = walker(name)(bent, steps, rates, numbers, begin)
     used = w if optimizer.used is None else optimizer.used(w, state)
     return np.concatenate([np.asarray(tensor) for tensor in used])
 
@@ -192,19 +207,19 @@ def descend(name: str, residuals: Callable[[Any], Any], budget: Budget) -> np.nd
 @pytest.mark.parametrize("name", TABLE)
 def test_quadratic(name: str) -> None:
     row = TABLE[name]
-    np.testing.assert_allclose(descend(name, quadratic, row.quadratic), [0.0, 3.0], atol=row.near[0])
+    np.testing.assert_allclose(descend(name, False, row.quadratic), [0.0, 3.0], atol=row.near[0])
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_rosenbrock(name: str) -> None:
     row = TABLE[name]
-    np.testing.assert_allclose(descend(name, rosenbrock, row.rosenbrock), [1.0, 1.0], atol=row.near[1])
+    np.testing.assert_allclose(descend(name, True, row.rosenbrock), [1.0, 1.0], atol=row.near[1])
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if name != "guess"])  # which may be lucky at once
 def test_a_small_part_of_the_steps_is_not_enough(name: str) -> None:
     rate, steps = TABLE[name].rosenbrock
-    assert np.abs(descend(name, rosenbrock, (rate, max(1, steps // 100))) - 1.0).max() > 0.1
+    assert np.abs(descend(name, True, (rate, max(1, steps // 100))) - 1.0).max() > 0.1
 
 
 # ----------------------------------------------------------------------------------------------- populations
@@ -230,6 +245,8 @@ class Trained:
         options = {**row.options, **({"factors": [1.0, 0.5, 0.7, 1.0]} if "factors" in row.options else {})}
         self.optimizer, self.traces = make_optimizer(row.name or name, **options), 0
         self.rates, self.programs = row.rates, {}
+        # That a program for one member trains it alike is no matter of the optimizer, but of whether it searches.
+        self.own_program = name in ("sgd", "lm")
         # All 16 rows at once, and the full step first, whatever the member's rate.
         self.plan = replace(PLAN, batch_size=16, schedule="constant", warmup=0.0) if name in FULL_BATCH else PLAN
 
@@ -239,7 +256,7 @@ class Trained:
 
     def fit(self, members: list[int], **keywords: Any) -> Fitted:
         """Train the chosen of three members."""
-        made, p = self.optimizer, len(members)
+        made, p = self.optimizer, len(members) if self.own_program else 3
         if p not in self.programs:
             task = replace(toy.task(), loss=self.loss, update=made.update, searches=made.searches, used=made.used)
             self.programs[p] = Population(task, Stopping(), p, validated=True)
@@ -300,8 +317,14 @@ TINY = [
 ]  # fmt: skip
 
 
+# What they do not share with one of the others, their step, is in the tests above and in tests/optimize.
+ALIKE = ("adamw", "nadam", "rmsprop", "adagrad", "adadelta", "gauss_newton", "bfgs", "cg")
+
+
 @pytest.mark.slow  # all together
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in ALIKE else name for name in TABLE]
+)
 def test_circles_are_learned(name: str) -> None:
     row = TABLE[name]
     changes = [f"optimizer.name={row.name or name}", f"learning_rate={row.circles}"]

@@ -32,8 +32,27 @@ def expected(estimator: Any) -> dict[str, str]:
     return EXPECTED_FAILURES
 
 
+def cases() -> Any:
+    """Return scikit-learn's parameters, with what the two estimators share among the long tests for the second."""
+    found = parametrize_with_checks([fl.Classifier(**QUICK), fl.Regressor(**QUICK)], expected_failed_checks=expected)
+    names, given = found.args[0], [case if hasattr(case, "values") else pytest.param(*case) for case in found.args[1]]
+    both = {title(case.values[1]) for case in given if isinstance(case.values[0], fl.Classifier)}
+    both -= {"check_estimators_dtypes", "check_sample_weights_list", "check_fit2d_1sample"}
+    cut = [
+        pytest.param(*case.values, marks=(*case.marks, pytest.mark.long))
+        if isinstance(case.values[0], fl.Regressor) and title(case.values[1]) in both
+        else case
+        for case in given
+    ]
+    return pytest.mark.parametrize(names, cut, **found.kwargs)
+
+
+def title(check: Any) -> str:
+    return str(getattr(check, "func", check).__name__)
+
+
 @pytest.mark.slow
-@parametrize_with_checks([fl.Classifier(**QUICK), fl.Regressor(**QUICK)], expected_failed_checks=expected)
+@cases()
 def test_contract(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -73,6 +92,6 @@ def test_no_check_is_lost(estimator: Any, names: set[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkipTestWarning)
         generated = [check.func for _, check in estimator_checks_generator(estimator)]
-    found = {getattr(check, "func", check).__name__ for check in generated}
+    found = {title(check) for check in generated}
     assert len(generated) >= 55  # scikit-learn 1.9: 67 and 60
     assert found >= names | {"check_estimator_sparse_array", "check_sample_weights_list", "check_fit_idempotent"}

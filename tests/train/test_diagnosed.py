@@ -13,13 +13,14 @@ import fallline as fl
 from fallline.errors import InputError
 
 CIRCLES = tuple(np.asarray(a) for a in make_circles(400, factor=0.5, noise=0.1, random_state=1))
-MOONS = tuple(np.asarray(a) for a in make_moons(300, noise=0.1, random_state=0))
+MOONS = tuple(np.asarray(a) for a in make_moons(400, noise=0.1, random_state=0))
 IRIS = load_iris(return_X_y=True)
 IRIS = ((IRIS[0] - IRIS[0].mean(axis=0)) / IRIS[0].std(axis=0), IRIS[1])
 DIGITS = load_digits(return_X_y=True)
 LINE = (np.linspace(-1, 1, 100)[:, None], np.linspace(-1, 1, 100) * 0.7 + 0.1)
 CURVE = (np.linspace(-2, 2, 200)[:, None], np.sin(np.linspace(-2, 2, 200) * 2))
 Dense = keras.layers.Dense
+# Where a fault is not one of the shape, a network of a shape that stands here already needs no further compilation.
 
 
 def network(data: Any, *layers: Any) -> keras.Model:
@@ -54,16 +55,16 @@ FAULTS: dict[str, Any] = {
     "learning-rate-too-low": lambda: told(CIRCLES, [Dense(8, "tanh"), Dense(1, "sigmoid")], BINARY, adam(1e-6), 20),
     "symmetric-units": lambda: told(
         CIRCLES,
-        [Dense(8, "relu", kernel_initializer="zeros"), Dense(1, "sigmoid", kernel_initializer="zeros")],
+        [Dense(16, "relu", kernel_initializer="zeros"), Dense(1, "sigmoid", kernel_initializer="zeros")],
         BINARY,
         adam(),
         10,
     ),
     "bad-initial-scale": lambda: told(
         (DIGITS[0] / 16, DIGITS[1]),
-        [Dense(32, "relu", kernel_initializer=keras.initializers.RandomNormal(stddev=5.0)), Dense(10, "softmax")],
+        [Dense(64, "relu", kernel_initializer=keras.initializers.RandomNormal(stddev=5.0)), Dense(10, "softmax")],
         SPARSE,
-        sgd(0.01),
+        adam(0.003),
         3,
     ),
     "over-regularised": lambda: told(
@@ -73,7 +74,7 @@ FAULTS: dict[str, Any] = {
         adam(),
         20,
     ),
-    "targets-not-scaled": lambda: told((CURVE[0], CURVE[1] * 5e4), [Dense(16, "tanh"), Dense(1)], "mse", adam(), 20),
+    "targets-not-scaled": lambda: told((CURVE[0], CURVE[1] * 5e4), [Dense(32, "tanh"), Dense(1)], "mse", adam(), 300),
     "targets-out-of-range": lambda: told(
         (CURVE[0], CURVE[1] * 3), [Dense(16, "tanh"), Dense(1, "tanh")], "mse", adam(), 20
     ),
@@ -87,7 +88,7 @@ FAULTS: dict[str, Any] = {
         shuffle=False,
     ),
     "suspect-labels": lambda: told(
-        (CIRCLES[0], np.ones(400, int)), [Dense(8, "relu"), Dense(1, "sigmoid")], BINARY, adam(), 5
+        (CIRCLES[0], np.ones(400, int)), [Dense(16, "relu"), Dense(1, "sigmoid")], BINARY, adam(), 5
     ),
     "missing-values": lambda: told(
         (np.where(np.arange(800).reshape(400, 2) == 7, np.nan, CIRCLES[0]), CIRCLES[1]),
@@ -118,16 +119,15 @@ ZOO: dict[str, Any] = {
     "digits": lambda: told(
         (DIGITS[0] / 16, DIGITS[1]), [Dense(64, "relu"), Dense(10, "softmax")], SPARSE, adam(0.003), 15
     ),
-    "digits, dropout": lambda: told(
+    "digits, batch norm and dropout": lambda: told(
         (DIGITS[0] / 16, DIGITS[1]),
-        [Dense(128, "relu"), keras.layers.Dropout(0.3), Dense(10, "softmax")],
-        SPARSE,
-        adam(0.003),
-        15,
-    ),
-    "digits, batch norm": lambda: told(
-        (DIGITS[0] / 16, DIGITS[1]),
-        [Dense(64), keras.layers.BatchNormalization(), keras.layers.ReLU(), Dense(10, "softmax")],
+        [
+            Dense(128),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.Dropout(0.3),
+            Dense(10, "softmax"),
+        ],
         SPARSE,
         adam(0.003),
         15,
@@ -139,7 +139,7 @@ ZOO: dict[str, Any] = {
         [Dense(16, "relu"), Dense(1, "sigmoid")],
         BINARY,
         adam(),
-        80,
+        60,
     ),
 }
 
@@ -151,7 +151,7 @@ def test_a_sound_training_is_silent(name: str) -> None:
 
 
 def test_the_model_that_was_given_stays_as_it_is() -> None:
-    model = network(CIRCLES, Dense(4, "relu"), Dense(1, "sigmoid"))
+    model = network(CIRCLES, Dense(16, "relu"), Dense(1, "sigmoid"))
     model.compile("adam", "binary_crossentropy")
     before = [w.copy() for w in model.get_weights()]
     fl.diagnose_training(model, *CIRCLES, epochs=2)

@@ -25,6 +25,8 @@ __all__ = ["Emphasis", "Member", "Orders", "Plan", "bucket", "classes_of", "emph
 
 # Row numbers sent to the device at once: 4 million int32 are 16 MB.
 _ORDER_BUDGET = 4_000_000
+# So few of them (1 MB) are sent at once in any case, so that trainings of other lengths share a compiled program.
+_ORDER_SMALL, _EPOCHS_SMALL = 250_000, 64
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,21 @@ def bucket(n: int) -> int:
     """
     step = 1 << max(0, n.bit_length() - 5)
     return -(-n // step) * step
+
+
+def _epochs_a_chunk(epochs: int, room: int) -> int:
+    """Return the most epochs of a chunk, which the program is compiled for.
+
+    Args:
+        epochs: of the training.
+        room: row numbers an epoch, of all places.
+
+    >>> [_epochs_a_chunk(epochs, 400) for epochs in (2, 60, 100)], _epochs_a_chunk(2, 100_000)
+    ([64, 64, 128], 2)
+    """
+    shared = 1 << (max(epochs, _EPOCHS_SMALL) - 1).bit_length()
+    most = shared if shared * room <= _ORDER_SMALL else bucket(epochs)
+    return min(most, max(1, _ORDER_BUDGET // room))
 
 
 def in_batches(rows: Sequence[np.ndarray], size: int, exact: bool) -> Rows:
@@ -188,7 +205,7 @@ class Orders:
         self.steps = self.full + bool(self.rest)
         self.places = bucket(int(self.full.max()))
         room = max(places, len(members)) * self.places * self.batch
-        self.capacity = int(min(bucket(self.epochs), max(1, _ORDER_BUDGET // room)))
+        self.capacity = _epochs_a_chunk(self.epochs, room)
         # Shared by what is taken of these orders: who looks at the losses writes into it.
         most = int(sizes.max()) if any(p.emphasis is not None for p in self.plans) else 0
         self.streaks = np.zeros((len(members), most), np.uint8) if streaks is None else streaks
