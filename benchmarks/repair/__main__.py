@@ -1,4 +1,4 @@
-"""Repair: ``python -m benchmarks.repair [--group faults|programs] [--sample N] [--data FOLDER] [--resume]``.
+"""Repair: ``python -m benchmarks.repair [--group faults|programs] [--half H] [--sample N] [--data FOLDER] [--resume]``.
 
 `fallline.improve` is given trainings with a known fault; what it hands back is trained with fresh seeds and held to the
 healthy recipe or the known fix, beside a random search over the treatments that may train as often.
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clinic.programs import find_cases
+from benchmarks.clinic.tables import halves
 from benchmarks.repair.cases import Case, fault_cases, program_cases
 from benchmarks.repair.judge import beside, repaired
 from benchmarks.results_file import describe_machine, describe_versions
@@ -31,6 +32,7 @@ BARS = {"faults": 0.9, "programs": 0.65}
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.repair", description=(__doc__ or "").splitlines()[2])
     parser.add_argument("--group", default="both", choices=("faults", "programs", "both"))
+    parser.add_argument("--half", choices=sorted(halves()), help="faults on the data sets of this half alone")
     parser.add_argument("--sample", type=int, default=0, help="so many cases, drawn at random (default: all)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--trainings", type=int, default=150, help="that one repair may take (default 150)")
@@ -93,7 +95,8 @@ def _cases(group: str, given: argparse.Namespace) -> list[Case]:
             print(described)
             return []
         found = program_cases(described, given.seed)
-    found = [case for case in found if given.only in case.what]
+    tables = halves().get(given.half)  # a repair is developed on the one half and measured on the other
+    found = [case for case in found if given.only in case.what and (tables is None or case.table in tables)]
     random.Random(given.seed).shuffle(found)  # what is left out is a random part
     return found[: given.sample] if given.sample else found
 

@@ -20,8 +20,12 @@ _LONGEST_CHAIN = 3
 
 
 def judge(case: Case, design: Any = None, seeds: Sequence[int] = FRESH) -> float:
-    """Return the mean figure of a design (default: the case as it is) over trainings with fresh seeds."""
+    """Return the mean figure of a design (default: the case as it is) over trainings with fresh seeds.
+
+    Where there are gaps that it does not fill nothing can be trained: 0.
+    """
     import fallline as fl
+    from fallline.keras_config import fills_gaps
     from fallline.treatments import design_of
 
     design = design if design is not None else design_of(case.model(), **case.training)
@@ -39,8 +43,11 @@ def judge(case: Case, design: Any = None, seeds: Sequence[int] = FRESH) -> float
     # Where a program has no rows of its own to judge on, they stand behind the others once more.
     if same:
         x, y = np.concatenate([x, x]), np.concatenate([y, y])
+    model = design.build()
+    if not fills_gaps(model, x):
+        return 0.0
     runs = fl.train_many(
-        design.build(), x, y if (centre, scale) == (0.0, 1.0) else (y - centre) / scale, seeds=list(seeds),
+        model, x, y if (centre, scale) == (0.0, 1.0) else (y - centre) / scale, seeds=list(seeds),
         folds=[(rows, validation, held)], verbose=0, **training,
     )  # fmt: skip
     values = []

@@ -170,7 +170,8 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
 
 
 def _with_treatments(finding: Finding) -> Finding:
-    return replace(finding, treatments=tuple(treatment.name for treatment in treatments_of(finding.symptom)))
+    names = (treatment.name for treatment in treatments_of(finding.symptom))
+    return replace(finding, treatments=tuple(dict.fromkeys((*finding.treatments, *names))))
 
 
 # A flat curve is given this share of the planned epochs, and at least so many, to leave a plateau.

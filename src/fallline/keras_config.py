@@ -8,7 +8,21 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["anew", "cloned", "compile_like", "copied", "own_functions", "settle", "without_tensorflow"]
+import numpy as np
+
+__all__ = [
+    "anew",
+    "cloned",
+    "compile_like",
+    "copied",
+    "fills_gaps",
+    "own_functions",
+    "settle",
+    "without_tensorflow",
+]
+
+# Rows with gaps that a model is tried on.
+_TRIED_ROWS = 32
 
 
 @contextlib.contextmanager
@@ -125,3 +139,31 @@ def compile_like(copy: Any, model: Any) -> None:
     given = model._compile_config.config
     with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):
         copy.compile(**{name: keras.tree.map_structure(fresh, value) for name, value in given.items()})
+
+
+def fills_gaps(model: Any, x: Any) -> bool:
+    """Return whether a Keras model's outputs are finite where its inputs have gaps; true, too, where they have none.
+
+    Args:
+        model: a built one; of another nothing is known, and it is taken not to.
+        x: (n, ...) inputs, or a list or dict of them, NaN in the gaps.
+
+    >>> import keras
+    >>> layer, x = keras.layers.Dense(1), np.array([[1.0], [np.nan]])
+    >>> fills_gaps(keras.Sequential([keras.Input((1,)), layer]), x)
+    False
+    >>> fill = keras.layers.Lambda(keras.ops.nan_to_num)
+    >>> fills_gaps(keras.Sequential([keras.Input((1,)), fill, layer]), x)
+    True
+    """
+    import keras
+
+    arrays = [a for a in keras.tree.flatten(x) if np.asarray(a).dtype.kind == "f"]
+    holed = [np.flatnonzero(np.isnan(a).reshape(len(a), -1).any(axis=1)) for a in arrays if np.ndim(a)]
+    rows = np.unique(np.concatenate(holed))[:_TRIED_ROWS] if holed else np.zeros(0, int)
+    if not len(rows):
+        return True
+    if not getattr(model, "built", False):
+        return False
+    outputs = model(keras.tree.map_structure(lambda a: np.asarray(a)[rows], x), training=False)
+    return all(bool(np.isfinite(keras.ops.convert_to_numpy(out)).all()) for out in keras.tree.flatten(outputs))

@@ -182,3 +182,15 @@ def test_arms_that_are_done_when_it_is_enough_are_compared(recorder, data, monke
     until(1)
     with pytest.raises(EnoughError):
         keras_arms.score_models(base, arms, *data, Plan([0], FOLDS), training={})
+
+
+def test_an_arm_that_does_not_fill_the_gaps_counts_as_lost_and_one_that_does_is_trained(data):
+    x, y = data
+    holed = x.copy()
+    holed[::7, 1] = np.nan
+    found = fl.experiment(classifier(), ["fill-missing", "use-adam"], holed, y, seeds=1, folds=FOLDS, epochs=2)
+    assert found["use-adam"].differences == (0.0,) * FOLDS
+    assert found["fill-missing"].mean != 0.0
+    assert "nothing is trained for control, use-adam" in found.method
+    with pytest.raises(InputError, match="x holds nan at index"):
+        fl.experiment(classifier(), "use-adam", holed, y, seeds=1, folds=FOLDS, epochs=2)

@@ -8,6 +8,7 @@ import pytest
 
 import fallline as fl
 from fallline.errors import InputError
+from fallline.improve.candidates import candidates
 from fallline.improve.keras_models import KerasBench, design_from
 from fallline.treatments import design_of
 
@@ -46,6 +47,20 @@ def test_designs_are_told_apart_and_what_changes_nothing_is_left_out():
     assert made.viable(scaled)
     assert made.treated(made.control, ("shuffle",)) is None
     assert scaled.training["epochs"] == 3
+
+
+def test_gaps_in_the_inputs_let_through_what_fills_them_alone():
+    x = X.copy()
+    x[::9, 0] = np.nan
+    made = KerasBench(design_from(network(), None, None, {"epochs": 1}), x, Y, folds=3, holdout=0, metric=None, seed=0)
+    found = made.diagnosed(made.control, lambda now: False)
+    assert found[0].symptom == "missing-values"
+    offered = list(candidates(made, made.control, found, tried=()))
+    assert ("fill-missing",) in [one.treatments for one in offered]
+    assert all("fill-missing" in one.treatments for one in offered)
+    filled = offered[0].subject.build()
+    assert "missing-values" not in [finding.symptom for finding in fl.check(filled, x, Y)]
+    assert fl.train(filled, x, Y, epochs=1, verbose=0).outcome == "completed"
 
 
 def test_first_weights_are_drawn_by_the_seed_and_the_given_model_stays():

@@ -12,8 +12,8 @@ import fallline as fl
 from fallline.errors import InputError
 from fallline.experiment import compare
 from fallline.improve.bench import Bench
-from fallline.improve.candidates import GENERAL, candidates
-from fallline.improve.decisions import _always_better
+from fallline.improve.candidates import GENERAL, Candidate, candidates
+from fallline.improve.decisions import _always_better, preferred
 from fallline.types import Comparison, Diagnosis, Experiment, Finding, Progress, Run, Score, Trace
 
 _api = importlib.import_module("fallline.improve.api")
@@ -240,6 +240,45 @@ def test_what_cures_all_findings_comes_first():
         ("raise-learning-rate", "wider-layers", "warm-up"),
         ("raise-learning-rate",),
     ]
+
+
+def test_what_a_treatment_was_kept_for_is_treated_further_before_what_often_pays():
+    bench = Computed(dict.fromkeys(("raise-learning-rate", "more-epochs", "use-adam", "add-dropout"), 0.0))
+    found = candidates(bench, ("raise-learning-rate",), Diagnosis(), tried=(), treated=[SLOW.symptom],
+                       kept=["raise-learning-rate"])  # fmt: skip
+    told = [(one.treatments, one.reason, one.tier) for one in found]
+    assert told[0] == (("more-epochs",), SLOW.symptom, 0)
+    assert told[-1] == (("add-dropout",), "", 1)
+
+
+def gains(**values):
+    """One seed, five folds: arm -> a `Comparison` with these paired gains."""
+    named = {name.replace("_", "-"): np.asarray(each) for name, each in values.items()}
+    found = compare(np.ones((1, 5)), {name: 1 - each[None] for name, each in named.items()}, share=0.25)
+    return Experiment("", "", "", "", "", "loss", seeds=(0,), folds=5, comparisons=found)
+
+
+def arms(reason="learning-rate-too-low", **treatments):
+    named = {name.replace("_", "-"): each for name, each in treatments.items()}
+    return [Candidate(name, each, reason, None, name) for name, each in named.items()]
+
+
+def test_a_larger_dose_needs_no_better_reason_but_a_further_treatment_does():
+    noise = np.array([0.0, 0.02, -0.02, 0.01, -0.01])
+    tried = gains(once=0.5 + noise, twice=0.52 + noise, both=0.53 + noise[::-1] * 3)
+    once, twice, both = ("raise-learning-rate",), ("raise-learning-rate",) * 2, ("raise-learning-rate", "use-adam")
+    assert preferred(tried, arms(once=once, twice=twice, both=both), None).name == "twice"
+    assert preferred(gains(once=0.5 + noise, both=0.6 + noise), arms(once=once, both=both), None).name == "both"
+
+
+def test_a_confirmation_asks_of_what_was_diagnosed_whether_it_helps_and_no_more():
+    slight = gains(shuffle=[0.01, 0.06, 0.03, 0.05, 0.02])
+    assert slight["shuffle"].decision == "cannot tell"
+    assert 0.05 < slight["shuffle"].p_adjusted < 0.1
+    shuffled = {"shuffle": ("shuffle",)}
+    assert preferred(slight, arms("not-shuffled", **shuffled), gains(shuffle=[0.1, -0.1, 0.1, 0, 0])).name == "shuffle"
+    assert preferred(slight, arms("", **shuffled), gains(shuffle=[0.1, -0.1, 0.1, 0, 0])) is None
+    assert preferred(slight, arms("not-shuffled", **shuffled), None) is None
 
 
 def test_it_ends_where_nothing_is_left_to_gain(improve):

@@ -21,8 +21,9 @@ from fallline.experiment.account import Pair, Plan, Scored
 from fallline.experiment.enough import EnoughError
 from fallline.experiment.keras_figure import Data, figure_of
 from fallline.experiment.outputs import labels_of
+from fallline.keras_config import fills_gaps
 from fallline.train.api import is_keras_model
-from fallline.train.arrays import as_arrays, rows_of
+from fallline.train.arrays import as_arrays, as_inputs, rows_of
 from fallline.train.forking import Fork, refuse, shape_obstacle
 from fallline.train.keras_many import anatomy_of, begin_many_keras, train_many_keras
 from fallline.train.keras_settings import build, compiled
@@ -128,6 +129,9 @@ def score_models(
     if plan.fork_at is not None:
         _require_forks(arms, plan.fork_at)
     judged = figure_of(data, {name: forms[0].model for name, forms in arms.items()}, plan.metric)
+    untrainable = [name for name, forms in arms.items() if not all(fills_gaps(arm.model, data.x) for arm in forms)]
+    if plan.fork_at is not None or len(untrainable) == len(arms):
+        as_inputs(arms["control"][0].model, data.x, "x")  # says what is wrong with them
     split = {name: any(arm.validates for arm in forms) for name, forms in arms.items()}
     if plan.fork_at is not None:  # rows that the control trained on cannot validate what goes on from it
         split = dict.fromkeys(arms, any(split.values()))
@@ -144,6 +148,9 @@ def score_models(
         if memory is not None and keys and all(key in memory for key in keys):
             table[name] = np.stack([memory[key] for key in keys])
             continue
+        if name in untrainable:
+            table[name] = np.array([[judged.lost(data, fold) for fold in range(len(data.pairs))] for _ in plan.seeds])
+            continue
         try:
             runs = _trained(data, forms, parts, plan, fork, judged.own)
         except EnoughError:
@@ -157,17 +164,20 @@ def score_models(
             memory.update(zip(keys, table[name], strict=False))
     share = float(np.mean([len(held) / len(rows) for rows, held in data.pairs]))
     stopping = [name for name in table if split[name]]
-    notes = (f"{_VALIDATION:.0%} of each fold's training rows validate for {', '.join(stopping)}.",) if stopping else ()
+    notes = [f"{_VALIDATION:.0%} of each fold's training rows validate for {', '.join(stopping)}."] if stopping else []
+    if untrainable:
+        notes.append(f"The inputs have gaps (NaN), on which nothing is trained for {', '.join(untrainable)}.")
     return Scored(
-        judged.filled(table), judged.name, judged.higher_is_better, share, rows_of(data.x, "x"), plan.fork_at, notes
-    )
+        judged.filled(table), judged.name, judged.higher_is_better, share, rows_of(data.x, "x"), plan.fork_at,
+        tuple(notes),
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------ the arms
 
 
 def _subject(control: Any, x: Any, y: Any, training: Mapping[str, Any], plan: Plan) -> _Subject:
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    x, y = as_arrays(x, "x", gaps=True), as_arrays(y, "y")
     rows_of((x, y), "x and y")
     if isinstance(control, Run):
         if control.recipe is not None:

@@ -63,11 +63,17 @@ class Figure:
         lost = run.outcome == "diverged" and not run.facts.get("restored")
         if self.own:
             return float("nan") if lost else float({one.metric: one.value for one in run.scores}[self.name])
-        rows, held = data.pairs[fold]
         if not lost and run.held_out is not None:
-            value = self._of(data, held, np.asarray(run.held_out.prediction) * scale[1] + scale[0])
+            value = self._of(data, data.pairs[fold][1], np.asarray(run.held_out.prediction) * scale[1] + scale[0])
             if np.isfinite(value):
                 return value
+        return self.lost(data, fold)
+
+    def lost(self, data: Data, fold: int) -> float:
+        """Return the figure of a training of which nothing came: that of the best constant, or NaN for a loss."""
+        if self.own:
+            return float("nan")
+        rows, held = data.pairs[fold]
         return self._of(data, held, constant_outputs(str(data.kind), data.y[held], data.y[rows]))
 
     def _of(self, data: Data, held: np.ndarray, outputs: np.ndarray) -> float:

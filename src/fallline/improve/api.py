@@ -11,7 +11,7 @@ from fallline.errors import InputError, count_mistakes
 from fallline.improve import story
 from fallline.improve.bench import Bench, OnProgress
 from fallline.improve.budget import SHORTEST, Budget, OverBudgetError
-from fallline.improve.candidates import Candidate, candidates
+from fallline.improve.candidates import Candidate, candidates, symptoms_of
 from fallline.improve.decisions import most_hopeful, others_that_helped, preferred
 from fallline.improve.ledger import Ledger
 from fallline.search import checked_seeds
@@ -177,6 +177,7 @@ class _Work:
         self.tried: set[str] = set()
         self.hurting: set[str] = set()
         self.helped: dict[tuple[str, ...], str] = {}
+        self.treated: dict[str, None] = {}  # symptoms that something was kept for, latest first
         self.before = self.after = Diagnosis()
         self.outcome: End = "nothing helps"
         self.under_way = False  # an experiment
@@ -267,6 +268,7 @@ class _Work:
         if best is not None:
             self.subject, self.kept = best.subject, (*self.kept, *best.treatments)
             self.helped = others_that_helped(found, offered, best)
+            self.treated = dict.fromkeys((*symptoms_of(best, self.after), *self.treated))
         if self.solved(found, best.name if best is not None else "control"):
             self.outcome = "solved"
             return False
@@ -287,8 +289,9 @@ class _Work:
     def offered(self) -> list[Candidate]:
         """Return the next candidates, as many as an experiment takes."""
         found = candidates(
-            self.bench, self.subject, self.after, tried=self.tried, without=self.hurting, helped=self.helped
-        )
+            self.bench, self.subject, self.after, tried=self.tried, without=self.hurting, helped=self.helped,
+            treated=self.treated, kept=self.kept,
+        )  # fmt: skip
         most: list[Candidate] = []
         for one in found:
             if len(most) == self.bench.most_arms or (most and one.tier != most[0].tier):
@@ -308,7 +311,7 @@ class _Work:
         else:
             place = 0 if stage == "screen" else 1
             untrained = 0 if self.bench.remembers(self.subject, seeds, place) else 1
-            arms = offered[: max(0, self.budget.affords(each) - untrained)]
+            arms = offered[: self.arms_within(each, untrained, stage)]
             if not arms or self.budget.over():
                 raise OverBudgetError
             count = (untrained + len(arms)) * each
@@ -323,6 +326,16 @@ class _Work:
         best = preferred(found, arms, screen)
         self.entered(stage, control, arms, found, best, known is not None)
         return found, best
+
+    def arms_within(self, each: int, untrained: int, stage: Stage) -> int:
+        """Return how many arms of so many trainings are affordable.
+
+        Where something was kept already, what helps further helps less, and is seldom decided by a screen: of half of
+        them no more than leave enough to confirm one are tried, for what cannot be confirmed any more is lost.
+        """
+        most = max(0, self.budget.affords(each) - untrained)
+        kept_back = 2 * len(self.seeds[1:]) if stage == "screen" and self.kept else 0
+        return max(most - kept_back, (most + 1) // 2)
 
     def entered(
         self, stage: Stage, control: str, arms: list[Candidate], found: Experiment, best: Candidate | None,

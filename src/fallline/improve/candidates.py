@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from fallline.treatments import treatments_of
 from fallline.types import Diagnosis, Finding
 
-__all__ = ["DOSES", "GENERAL", "Candidate", "Treats", "candidates"]
+__all__ = ["DOSES", "GENERAL", "Candidate", "Treats", "candidates", "symptoms_of"]
 
 # Treatments that come first for the first finding, and for each of the others; the rest follows later.
 _OF_THE_FIRST, _OF_EACH = 4, 2
@@ -81,6 +82,8 @@ def candidates(
     tried: Collection[str],
     without: Collection[str] = (),
     helped: Mapping[tuple[str, ...], str] | None = None,
+    treated: Collection[str] = (),
+    kept: Collection[str] = (),
 ) -> Iterator[Candidate]:
     """Yield what to try on a control, most promising first, each result once.
 
@@ -91,10 +94,14 @@ def candidates(
         tried: keys of what was measured already.
         without: names of treatments that are known to hurt.
         helped: treatments that helped beside those that were kept -> the symptom that they were tried for.
+        treated: symptoms that a treatment was kept for: it was the best of one experiment, which does not say that it
+            was enough, also where the rules see the symptom no longer.
+        kept: names of treatments that were kept.
     """
     seen = {*tried, bench.key(control)}
     others = ((0, names, reason) for names, reason in (helped or {}).items())
-    for tier, names, reason in (*others, *_plans(bench, control, diagnosis, without)):
+    plans = _plans(bench, control, diagnosis, without, _Before(treated, kept))
+    for tier, names, reason in (*others, *plans):
         subject = bench.treated(control, names)
         if subject is None:
             continue
@@ -104,6 +111,12 @@ def candidates(
         seen.add(key)
         if bench.viable(subject):
             yield Candidate(_title(names), names, reason, subject, key, tier)
+
+
+def symptoms_of(kept: Candidate, diagnosis: Diagnosis) -> list[str]:
+    """Return the symptoms of a diagnosis, remarks left out, that a candidate's treatments are for."""
+    grave = [finding.symptom for finding in diagnosis if finding.severity != "note"]
+    return [name for name in grave if {one.name for one in treatments_of(name)} & set(kept.treatments)]
 
 
 def _title(names: tuple[str, ...]) -> str:
@@ -116,11 +129,19 @@ def _title(names: tuple[str, ...]) -> str:
     return " + ".join(name if count == 1 else f"{name} x{count}" for name, count in times.items())
 
 
+@dataclass(frozen=True)
+class _Before:
+    """What was treated, and by what."""
+
+    symptoms: Collection[str]
+    kept: Collection[str]
+
+
 def _plans(
-    bench: Treats, control: Any, diagnosis: Diagnosis, without: Collection[str]
+    bench: Treats, control: Any, diagnosis: Diagnosis, without: Collection[str], before: _Before
 ) -> Iterator[tuple[int, tuple[str, ...], str]]:
     """Yield (tier, treatments, the symptom they are for)."""
-    found = [(finding, _names(bench, control, finding, without)) for finding in diagnosis]
+    found = [(finding, _names(bench, control, _treatments_of(finding), without)) for finding in diagnosis]
     worrying = [(finding, names) for finding, names in found if finding.severity != "note" and names]
     notes = [(finding, names) for finding, names in found
              if finding.severity == "note" and names and finding.symptom != "good-fit"]  # fmt: skip
@@ -128,9 +149,20 @@ def _plans(
         joined, reason = _together(bench, control, cures)
         if len(joined) > 1:
             yield 0, joined, reason
-    for place, (finding, names) in enumerate(worrying):
-        for treatments in _in_doses(names[: _OF_EACH if place else _OF_THE_FIRST], joined=place == 0):
-            yield 0, treatments, finding.symptom
+    doses = [
+        [(0, treatments, finding.symptom)
+         for treatments in _in_doses(names[: _OF_EACH if place else _OF_THE_FIRST], joined=place == 0)]
+        for place, (finding, names) in enumerate(worrying)
+    ]  # fmt: skip
+    # By turns: what is named first may be what follows from another.
+    yield from (one for turn in zip_longest(*doses) for one in turn if one is not None)
+    for symptom in before.symptoms:
+        names = _names(bench, control, [one.name for one in treatments_of(symptom)], without)
+        # What else treats it, in doses, then one dose more of what was kept.
+        others = [name for name in names if name not in before.kept][:_OF_THE_FIRST]
+        more = [(name,) for name in names if name in before.kept]
+        for treatments in (*_in_doses(others, joined=True), *more):
+            yield 0, treatments, symptom
     for finding, names in (*worrying, *notes):
         yield from ((1, (name,), finding.symptom) for name in names)
     general = sorted(GENERAL, key=lambda name: name in bench.last)
@@ -170,7 +202,11 @@ def _together(bench: Treats, control: Any, cures: Cures) -> tuple[tuple[str, ...
     return tuple(chosen), " and ".join(dict.fromkeys(chosen.values()))
 
 
-def _names(bench: Treats, control: Any, finding: Finding, without: Collection[str]) -> list[str]:
-    """Return the treatments of a finding that change something."""
-    found = [treatment.name for treatment in treatments_of(finding.symptom) if treatment.name not in without]
-    return [name for name in found if bench.treated(control, (name,)) is not None]
+def _treatments_of(finding: Finding) -> Sequence[str]:
+    """Return the names of a finding's treatments, as it says itself, or as its symptom does."""
+    return finding.treatments or [one.name for one in treatments_of(finding.symptom)]
+
+
+def _names(bench: Treats, control: Any, names: Sequence[str], without: Collection[str]) -> list[str]:
+    """Return the treatments that change something, and are not known to hurt."""
+    return [name for name in names if name not in without and bench.treated(control, (name,)) is not None]

@@ -17,7 +17,7 @@ from fallline.experiment.account import Plan, account
 from fallline.experiment.keras_arms import Memory, score_models
 from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
 from fallline.improve.bench import Bench, OnProgress
-from fallline.keras_config import anew, copied
+from fallline.keras_config import anew, copied, fills_gaps
 from fallline.train import diagnose_training, train
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.treatments import design_key, design_of, facts_of, finished_model, treat
@@ -98,7 +98,7 @@ class KerasBench(Bench):
         self, control: Design, x: Any, y: Any, *, folds: int, holdout: float, metric: str | None, seed: int
     ) -> None:
         self.control, self.folds, self.metric, self.seed = control, folds, metric, seed
-        self.x, self.y = as_arrays(x, "x"), as_arrays(y, "y")
+        self.x, self.y = as_arrays(x, "x", gaps=True), as_arrays(y, "y")
         rows = rows_of((self.x, self.y), "x and y")
         self._facts: dict[str, Mapping[str, Any]] = {}
         self._memory: tuple[Memory, Memory] = ({}, {})  # of each partition
@@ -143,12 +143,11 @@ class KerasBench(Bench):
         return found
 
     def viable(self, subject: Any) -> bool:
-        """Return whether a model can be built of the design."""
+        """Return whether a model can be built of the design, and fills the gaps of these rows, where there are any."""
         try:
-            subject.build()
+            return fills_gaps(subject.build(), self.x)
         except InputError:
             return False
-        return True
 
     def key(self, subject: Any) -> str:
         """Return what tells two designs apart."""
@@ -197,15 +196,17 @@ class KerasBench(Bench):
         run, scores = self._last(better, "model", on_progress)
         if not self.held_out:
             return run, ()
-        same = self.key(better) == self.key(self.control)
-        untreated = tuple(replace(one, who="control") for one in scores)
-        if not same:
-            untreated = self._last(self.control, "control", on_progress)[1]
-        found = (*scores, *untreated)
+        constant: tuple[Score, ...] = ()
         if self.kind is not None:
             known, new = self._rows(self.inner)[1], self._rows(self.held)[1]
-            found += self._score(constant_outputs(self.kind, new, known), "dummy")
-        return run, found
+            constant = self._score(constant_outputs(self.kind, new, known), "dummy")
+        if self.key(better) == self.key(self.control):
+            untreated = scores
+        elif self.viable(self.control):
+            untreated = self._last(self.control, "control", on_progress)[1]
+        else:  # its inputs have gaps: what cannot be trained counts as in an experiment
+            untreated = constant
+        return run, (*scores, *(replace(one, who="control") for one in untreated), *constant)
 
     def _last(self, design: Design, who: str, on_progress: OnProgress) -> tuple[Run, tuple[Score, ...]]:
         """Train on all rows of the choices and score on the others, which are watched but stop nothing."""

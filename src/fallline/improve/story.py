@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fallline.experiment.paired import ALPHA
 from fallline.improve.candidates import Candidate
 from fallline.treatments import discover
 from fallline.types import Diagnosis, LedgerEntry, Score
@@ -84,7 +85,10 @@ def decided(entry: LedgerEntry, *, going_on: bool) -> Told:
     rows = [f"{one.name}: {one.mean:+.4g} [{one.low:+.4g}, {one.high:+.4g}]  {one.decision}" for one in best_first]
     if entry.kept:
         end = f"Kept: {entry.kept}."
-        if found[entry.kept].decision != "helps":
+        best = found[entry.kept]
+        if best.decision != "helps" and best.p_adjusted / 2 < ALPHA:
+            end = f"Kept: {entry.kept}, which was better on every fold, and is so by the one-sided test."
+        elif best.decision != "helps":
             end = f"Kept: {entry.kept}, which was better on every fold of both experiments."
     elif going_on:
         end = "Nothing is certain yet; what looks best is tried again."

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import DataError
-from fallline.keras_config import without_tensorflow
+from fallline.keras_config import fills_gaps, without_tensorflow
 from fallline.rules._from_data import (
     label_statistics,
     order_correlation,
@@ -121,6 +121,8 @@ def data_statistics(
         seen = seen_inputs(model, table)
         if seen is not None:
             found |= table_statistics(table, names)
+            if found["missing_inputs"] and not np.isinf(table).any() and fills_gaps(model, table):
+                found |= {"missing_inputs": 0, "rows_with_missing": 0, "inputs_with_missing": []}
             # a pixel is one input; the steps of a sequence and the pixels of an image share their channel's scale
             flat = seen.reshape(-1, seen.shape[-1]) if seen.ndim > 2 else seen
             found |= input_statistics(flat)

@@ -50,8 +50,11 @@ class Symptom:
         what_to_try: tuple[str, ...] = (),
         layer: str = "",
         epoch: int | None = None,
+        treatments: tuple[str, ...] = (),
     ) -> Finding:
         """Return a `Finding` of this symptom; confidence is clipped to [0, 1], NumPy scalars become plain numbers.
+
+        ``treatments`` are those that suit this finding better than others of its symptom; the diagnosis adds the rest.
 
         >>> overfit = Symptom("S3", "overfit", "generalisation", ("after",))
         >>> overfit.finding("note", 1.2, "It rose.", evidence={"rise": 0.5}).confidence
@@ -70,6 +73,7 @@ class Symptom:
             what_to_try=what_to_try,
             layer=layer,
             epoch=None if epoch is None else int(epoch),
+            treatments=treatments,
         )
 
 

@@ -78,6 +78,7 @@ def examine(
                 cause="A hidden layer is too narrow.",
                 what_to_try=("give the layer more units", "leave the layer out"),
                 layer=narrow.name,
+                treatments=("wider-layers",),
             )
             return
     weights = sum(layer.weights for layer in layers)
@@ -100,4 +101,5 @@ def examine(
             "stop early and restore the weights of the best epoch",
             "add weight decay",
         ),
+        treatments=("smaller-network", "add-weight-penalty", "add-dropout"),
     )

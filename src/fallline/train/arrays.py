@@ -9,13 +9,14 @@ import keras
 import numpy as np
 
 from fallline.errors import DataError, InputError
+from fallline.keras_config import fills_gaps
 
-__all__ = ["as_arrays", "class_weights", "rows_of", "split_tail", "stack"]
+__all__ = ["as_arrays", "as_inputs", "class_weights", "rows_of", "split_tail", "stack"]
 
 Tree = Any
 
 
-def _array(value: Any, what: str) -> np.ndarray:
+def _array(value: Any, what: str, *, gaps: bool = False) -> np.ndarray:
     if hasattr(value, "toarray"):  # scipy.sparse
         value = value.toarray()
     try:
@@ -34,33 +35,50 @@ def _array(value: Any, what: str) -> np.ndarray:
         a = a.astype(np.float32)
     elif a.dtype == np.int64:
         a = a.astype(np.int32)
-    if a.dtype.kind == "f" and not np.isfinite(a).all():
-        where = np.argwhere(~np.isfinite(a))[0]
+    wrong = (np.isinf(a) if gaps else ~np.isfinite(a)) if a.dtype.kind == "f" else np.zeros(0)
+    if wrong.any():
+        where = np.argwhere(wrong)[0]
         raise DataError(
             f"{what} holds {a[tuple(where)]} at index {tuple(int(i) for i in where)}; "
             "a Keras model takes finite numbers. "
-            "Fill or leave out such rows, or train a recipe on the table, which handles missing values."
+            "Fill or leave out such rows, put a layer in front that fills them, or train a recipe on the table, which "
+            "handles missing values."
         )
     return a
 
 
-def as_arrays(value: Any, what: str) -> Tree:
+def as_arrays(value: Any, what: str, *, gaps: bool = False) -> Tree:
     """Return a pytree of NumPy arrays (float32, int32 ...) with the structure that was given.
+
+    Args:
+        value: what was given.
+        what: its name in messages.
+        gaps: NaN is let through.
 
     Raises:
         DataError: text, or numbers that are not finite (with the index).
     """
     if isinstance(value, Mapping):
-        return {key: as_arrays(item, f"{what}[{key!r}]") for key, item in value.items()}
+        return {key: as_arrays(item, f"{what}[{key!r}]", gaps=gaps) for key, item in value.items()}
     if (
         isinstance(value, (list, tuple))
         and value
         and all(hasattr(item, "shape") and np.ndim(item) > 0 for item in value)
     ):
-        return [as_arrays(item, f"{what}[{i}]") for i, item in enumerate(value)]
+        return [as_arrays(item, f"{what}[{i}]", gaps=gaps) for i, item in enumerate(value)]
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
-    return _array(value, what)
+    return _array(value, what, gaps=gaps)
+
+
+def as_inputs(model: keras.Model, value: Any, what: str) -> Tree:
+    """Return the inputs of a model as `as_arrays` does; gaps (NaN) pass where the model fills them itself.
+
+    Raises:
+        DataError: text, infinite numbers, or gaps that the model does not fill (with the index).
+    """
+    given = as_arrays(value, what, gaps=True)
+    return given if fills_gaps(model, given) else as_arrays(given, what)
 
 
 def rows_of(tree: Tree, what: str) -> int:

@@ -15,7 +15,7 @@ from fallline.engine import Task, configure
 from fallline.engine.sweep import sweep
 from fallline.errors import InputError, count_mistakes
 from fallline.train.api import is_keras_model, make_recipe_problem
-from fallline.train.arrays import as_arrays, rows_of
+from fallline.train.arrays import as_arrays, as_inputs, rows_of
 from fallline.types import FULL_BATCH, OPTIMIZER_NUMBERS, Problem, RateSweep, Recipe
 
 __all__ = ["find_learning_rate", "smooth", "steepest", "valley", "with_found_rate", "with_rate_for_keras"]
@@ -252,7 +252,7 @@ def _keras(model: Any, x: Any, y: Any, recipe: Any, batch: Any, seeds: int, seed
     require_supported(model)
     if x is None or y is None:
         raise InputError("A Keras model is tried on x and y: fl.find_learning_rate(model, x, y).")
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    x, y = as_inputs(model, x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
     build(model, x)
     model = compiled(model, x, y, recipe)

@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from fallline.engine import configure
 from fallline.errors import InputError, is_count
-from fallline.train.arrays import as_arrays, rows_of
+from fallline.train.arrays import as_arrays, as_inputs, rows_of
 from fallline.train.in_double import double_copy, doubles
 from fallline.train.keras_data import row_weights
 from fallline.train.keras_settings import build, guess_loss
@@ -88,7 +88,7 @@ def check_gradients(
     require_jax()
     configure()
     _require_numbers(entries, tolerance)
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    x, y = as_inputs(model, x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
     weight = None if sample_weight is None else row_weights(sample_weight, n, "sample_weight")
     build(model, x)

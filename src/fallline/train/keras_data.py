@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from fallline.errors import InputError
-from fallline.train.arrays import as_arrays, class_weights, rows_of, split_tail, stack
+from fallline.train.arrays import as_arrays, as_inputs, class_weights, rows_of, split_tail, stack
 from fallline.types import Recipe
 
 __all__ = ["KerasData", "keras_data", "row_weights"]
@@ -55,6 +55,7 @@ class KerasData:
 
 
 def keras_data(
+    model: keras.Model,
     x: Any,
     y: Any,
     recipes: Sequence[Recipe | None],
@@ -68,6 +69,7 @@ def keras_data(
     """Check what was given and divide it.
 
     Args:
+        model: that is trained.
         x: inputs.
         y: targets.
         recipes: that the model is trained by.
@@ -80,10 +82,12 @@ def keras_data(
     Raises:
         InputError: shapes or numbers of rows that do not agree; weights that are none, or are given twice.
     """
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    x, y = as_inputs(model, x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
     weight = row_weights(sample_weight, n, "sample_weight")
-    (x, y, weight), validation, weighted = _validation_of((x, y, weight), validation_data, validation_split)
+    (x, y, weight), validation, weighted = _validation_of(
+        model, (x, y, weight), validation_data, validation_split
+    )
     class_weight = _class_weight_of(class_weight, recipes, apart=apart)
     if class_weight is not None:  # as under Keras' fit, the validation rows keep their own weights
         weight = weight * class_weights(y, class_weight)
@@ -128,12 +132,14 @@ def _class_weight_of(given: Any, chosen: Sequence[Recipe | None], *, apart: bool
     return found
 
 
-def _validation_of(data: Tree, given: Any, share: float) -> tuple[Tree, Tree | None, bool]:
+def _validation_of(
+    model: keras.Model, data: Tree, given: Any, share: float
+) -> tuple[Tree, Tree | None, bool]:
     """Return (training data, validation data or None, whether the latter has weights of its own)."""
     if given is not None:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
             raise InputError("validation_data takes (x, y) or (x, y, sample_weight).")
-        vx, vy = as_arrays(given[0], "validation x"), as_arrays(given[1], "validation y")
+        vx, vy = as_inputs(model, given[0], "validation x"), as_arrays(given[1], "validation y")
         m = rows_of((vx, vy), "validation_data")
         weight = row_weights(given[2] if len(given) == 3 else None, m, "validation sample_weight")
         x, y, _ = data

@@ -126,8 +126,8 @@ def work_of(
     require_supported(model)
     configure()
     data = keras_data(
-        x, y, given, validation_data=validation_data, validation_split=validation_split, sample_weight=sample_weight,
-        class_weight=class_weight, apart=folds is not None,
+        model, x, y, given, validation_data=validation_data, validation_split=validation_split,
+        sample_weight=sample_weight, class_weight=class_weight, apart=folds is not None,
     )  # fmt: skip
     x, y, whole = data.x, data.y, data.whole
     if folds is None:

@@ -70,7 +70,7 @@ def train_keras(
     began = time.perf_counter()
     recipe = recipes.check(recipe) if recipe is not None else None
     data = keras_data(
-        x, y, [recipe], validation_data=validation_data, validation_split=validation_split,
+        model, x, y, [recipe], validation_data=validation_data, validation_split=validation_split,
         sample_weight=sample_weight, class_weight=class_weight,
     )  # fmt: skip
     x, y, n, validated = data.x, data.y, data.rows, data.validation is not None

@@ -13,7 +13,7 @@ import numpy as np
 from fallline.engine import configure, jit
 from fallline.errors import InputError, count_mistakes, nearest
 from fallline.train.api import is_keras_model
-from fallline.train.arrays import as_arrays, rows_of
+from fallline.train.arrays import as_arrays, as_inputs, rows_of
 from fallline.train.gradients import whole_loss
 from fallline.train.keras_settings import build, guess_loss
 from fallline.train.keras_support import require_jax
@@ -82,7 +82,7 @@ def loss_landscape(
     _require(model, directions, to, path, dimensions, span, points, rows)
     require_jax()
     configure()
-    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    x, y = as_inputs(model, x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
     build(model, x)
     if n > rows:
