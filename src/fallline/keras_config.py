@@ -159,11 +159,12 @@ def fills_gaps(model: Any, x: Any) -> bool:
     import keras
 
     arrays = [a for a in keras.tree.flatten(x) if np.asarray(a).dtype.kind == "f"]
-    holed = [np.flatnonzero(np.isnan(a).reshape(len(a), -1).any(axis=1)) for a in arrays if np.ndim(a)]
+    holed = [np.argwhere(np.isnan(a))[:, 0] for a in arrays if np.ndim(a)]
     rows = np.unique(np.concatenate(holed))[:_TRIED_ROWS] if holed else np.zeros(0, int)
     if not len(rows):
         return True
-    if not getattr(model, "built", False):
+    one_length = len({len(a) for a in keras.tree.flatten(x)}) == 1
+    if not getattr(model, "built", False) or not one_length:
         return False
     outputs = model(keras.tree.map_structure(lambda a: np.asarray(a)[rows], x), training=False)
     return all(bool(np.isfinite(keras.ops.convert_to_numpy(out)).all()) for out in keras.tree.flatten(outputs))
