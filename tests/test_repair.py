@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.repair.__main__ import main, summary
+from benchmarks.clinic.tables import halves
+from benchmarks.repair.__main__ import _cases, _parser, main, summary
 from benchmarks.repair.cases import fault_cases
 from benchmarks.repair.judge import figure
 
@@ -46,3 +47,10 @@ def test_every_fault_is_a_case_with_rows_of_its_own_to_judge_on():
 def test_without_the_real_programs_it_says_so(tmp_path, capsys):
     assert main(["--group", "programs", "--data", str(tmp_path), "--out", str(tmp_path)]) == 0
     assert "real programs skipped" in capsys.readouterr().out
+
+
+def test_a_half_holds_the_cases_of_its_own_data_sets():
+    given = _parser().parse_args(["--group", "faults", "--half", "calibration"])
+    cases = _cases("faults", given)
+    assert {case.table for case in cases} == set(halves()["calibration"])
+    assert [(case.what, case.table) for case in cases] == [(case.what, case.table) for case in _cases("faults", given)]
