@@ -12,6 +12,8 @@ from benchmarks.clinic.program import base
 from benchmarks.clinic.programs import NAMES, find_cases
 from benchmarks.clinic.tables import CALIBRATION, TABLES, TEST, halves
 from benchmarks.clinic.thresholds import THRESHOLDS, measured, summary
+from benchmarks.clinic.unseen import UNSEEN, figures
+from benchmarks.clinic.unseen import halves as unseen_halves
 from benchmarks.clinic.zoo import ZOO
 from fallline.rules import discover
 
@@ -34,6 +36,7 @@ def test_every_name_is_a_symptom():
     known = {rule.symptom.name for rule in discover()}
     assert {name for fault in FAULTS.values() for name in fault.names} <= known
     assert {name for names in NAMES.values() for name in names} <= known
+    assert {name for case in UNSEEN.values() for name in (*case.names, *case.also)} <= known
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -96,6 +99,22 @@ def test_real_programs_are_counted_with_and_without_doubt():
     assert (found["all"]["named"], found["label_sure"]["named"], found["label_in_doubt"]["named"]) == (0.5, 1.0, 0.0)
     assert found["all"]["precision"] == 0.5
     assert found["healthy"]["silent"] == 1.0
+
+
+def test_unseen_programs_are_halved_and_counted():
+    read, kept = unseen_halves().values()
+    assert set(read) | set(kept) == set(UNSEEN)
+    assert not set(read) & set(kept)
+    assert min(sum(bool(UNSEEN[name].names) for name in half) for half in (read, kept)) >= 25
+    rows = [
+        trial(["overfit"], [("overfit", "warning", 1), ("plateau", "warning", 1)], also=["plateau"]),
+        trial(["overfit"], [("dead-relu", "warning", 1), ("overfit", "note", 1)], also=[]),
+        trial([], [("overfit", "note", 1)], also=[]),
+        trial([], [], also=[], error="no"),
+    ]
+    found = figures(rows)
+    assert (found["named"], found["first"], found["warned_of"], found["silent"]) == (1.0, 0.5, 0.5, 0.5)
+    assert (found["precision"], found["precision_with_consequences"]) == (0.25, 0.5)
 
 
 def test_missing_programs_are_skipped_and_said(tmp_path):

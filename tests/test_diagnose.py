@@ -14,7 +14,7 @@ import pytest
 
 from fallline.diagnose import check, diagnose, examine, rank
 from fallline.errors import DataError, InputError
-from fallline.rules import discover
+from fallline.rules import discover, static_statistics
 from fallline.types import Diagnosis, Finding, HeldOut, Recipe, Run, Score, Trace
 from tests.make import decay, noise, sagging, trace
 
@@ -411,6 +411,8 @@ def test_sound_models_pass(units: int, activation: str | None, y: np.ndarray, lo
         (1, "sigmoid", QUANTITY, "binary_crossentropy", "serious"),
         (2, None, QUANTITY, "mse", "serious"),
         (1, "sigmoid", BINARY, "mse", "note"),
+        (3, "softmax", np.array(["setosa", "versicolor", "virginica"])[CLASSES], "categorical_crossentropy", "serious"),
+        (1, "sigmoid", np.array(["no", "yes"], object)[BINARY], "binary_crossentropy", "serious"),
     ],
 )
 def test_mismatches_are_named(units: int, activation: str | None, y: np.ndarray, loss: str, severity: str) -> None:
@@ -534,6 +536,18 @@ def test_a_target_for_every_cell_of_a_picture_or_step_of_a_sequence() -> None:
     assert warned(check(steps, pictures[..., 0], pictures[..., 0], loss="mse")) == ["output-loss-mismatch"]
 
 
+def test_the_reference_of_several_outputs_is_the_sum_of_theirs() -> None:
+    import keras
+
+    put = keras.Input((4,))
+    model = keras.Model(put, {"size": _dense(1)(put), "sign": _dense(1, "sigmoid")(put)})
+    y, losses = {"size": QUANTITY, "sign": BINARY}, {"size": "mse", "sign": "binary_crossentropy"}
+    found = static_statistics(model, X, y, loss=losses)["reference_loss"]
+    share = BINARY.mean()
+    assert found == pytest.approx(np.var(QUANTITY) - share * np.log(share) - (1 - share) * np.log(1 - share))
+    assert "reference_loss" not in static_statistics(model, X, y, loss=losses | {"size": "mae"})
+
+
 def test_nothing_is_built_or_changed_by_a_check() -> None:
     import keras
 
@@ -552,7 +566,7 @@ def test_imbalance_and_names_from_frames() -> None:
     one_hot = check(_model(_dense(2, "softmax")), X, np.eye(2)[rare], loss="categorical_crossentropy")
     assert one_hot[0].evidence["smallest_rows"] == 10
     words = check(_model(_dense(1, "sigmoid")), X, np.where(rare, "yes", "no"), loss="binary_crossentropy")
-    assert words[0].symptom == "class-imbalance"
+    assert warned(words) == ["output-loss-mismatch", "class-imbalance"]
 
 
 def test_accuracy_as_a_metric_says_that_classes_are_meant() -> None:

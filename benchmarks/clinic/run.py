@@ -92,6 +92,9 @@ def pooled(
             rows = job(*arguments)
             say(_line(done, len(jobs), rows))
             yield job, rows
+            if time.monotonic() > end:
+                say(f"the time is over: {len(jobs) - done} of {len(jobs)} left out")
+                return
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(job, *arguments): job for job, arguments in jobs}

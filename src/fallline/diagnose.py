@@ -36,6 +36,10 @@ __all__ = ["CAUSAL_ORDER", "EXPLAINS", "check", "diagnose", "examine", "lost_cau
 
 # Inputs of a hundred times their size are a risk for the next training even where this one coped.
 _HARMFUL = frozenset({"inputs-not-scaled"})
+# What is seen epoch by epoch.
+CURVES = frozenset({"loss", "val_loss", "running_loss", "accuracy", "val_accuracy"})
+# Standard errors by which the share of right answers has to exceed that of the largest class.
+CHANCE = 2.0
 # A remark that contradicts any warning; it is dropped beside one.
 _ALL_IS_WELL = "good-fit"
 
@@ -149,6 +153,7 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
     not_examined: dict[str, str] = {}
     loss = statistics.get("loss")
     seen = len(finite(loss)[1]) if loss is not None else 0
+    bare = {name: value for name, value in statistics.items() if name not in CURVES}
     with np.errstate(all="ignore"):  # other people's curves overflow; the rules ask for finite results where it matters
         for rule in discover():
             name = rule.symptom.name
@@ -159,9 +164,16 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
                     " (before training)" if before and _needs_curve(missing) else ""
                 )
             elif seen < rule.symptom.min_epochs:
-                not_examined[name] = (
-                    f"too short: {seen} epochs with a finite training loss, {rule.symptom.min_epochs} needed"
-                )
+                told = [] if rule.missing(bare) else list(rule(bare))  # by other evidence than curves
+                findings.extend(told)
+                if told:
+                    examined.append(name)
+                else:
+                    not_examined[name] = (
+                        f"not known: {STATISTICS['val_loss']} (before training)"
+                        if before
+                        else f"too short: {seen} epochs with a finite training loss, {rule.symptom.min_epochs} needed"
+                    )
             else:
                 examined.append(name)
                 findings.extend(rule(statistics))
@@ -220,7 +232,9 @@ def _derive(statistics: dict[str, Any]) -> None:
     counts = [count for count in (statistics.get("class_counts") or {}).values() if count > 0]
     if len(right) and len(counts) > 1 and statistics.get("lost_at") is None:
         most = max(counts) / sum(counts)
-        shares.append((end_level(right) - most) / (1.0 - most))
+        gain = end_level(right) - most
+        if not shares or gain > CHANCE * math.sqrt(most * (1.0 - most) / sum(counts)):  # four rows are soon right
+            shares.append(gain / (1.0 - most))
     if shares and np.isfinite(max(shares)):
         statistics.setdefault("explained", float(max(shares)))
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fallline.diagnose import diagnose
+from fallline.diagnose import diagnose, examine
 from fallline.rules._curves import end_level, fall_at_end, finite, jitter, smooth
+from fallline.rules._from_data import input_shift
 from fallline.types import Diagnosis, Finding, Trace
 from tests.make import decay, noise, sagging, trace
 
@@ -120,6 +121,12 @@ def test_a_loss_that_swings_in_evaluation_mode_alone_is_a_remark() -> None:
         assert found.severity == severity
 
 
+def test_a_slow_fall_that_has_explained_nothing_is_said() -> None:
+    slow = {"loss": 0.72 - 0.01 * (1 - np.exp(-np.arange(60) / 40))}
+    assert "underfit-stopped-early" in symptoms(slow, reference_loss=0.69)
+    assert "underfit-stopped-early" not in symptoms(slow, reference_loss=1.4)
+
+
 def test_a_slope_that_levels_off_far_down_is_a_remark() -> None:
     """Most has been learned: a few more epochs would help a little, and that is no fault of the training."""
     for tau, end, reference, severity in (
@@ -211,6 +218,14 @@ def test_not_overfit(held: np.ndarray) -> None:
     assert "overfit" not in symptoms(trace({"loss": decay(0.7, 0.15, 120, 20), "val_loss": held}))
 
 
+def test_a_jump_of_both_losses_at_the_end_is_not_overfit() -> None:
+    loss, held = decay(1.0, 0.06, 50, 8), decay(1.0, 0.14, 50, 8)
+    jump = np.where(np.arange(50) > 45, 1.0, 0.0)
+    both = {"loss": loss + 0.03 * jump, "val_loss": held + 0.09 * jump}
+    assert "overfit" not in symptoms(trace(both), reference_loss=1.1)
+    assert "overfit" in symptoms(trace(both | {"loss": loss}), reference_loss=1.1)
+
+
 def test_both_rising_is_not_overfit() -> None:
     rising = sagging(0.7, 0.3, 0.9, 60, 20)
     assert "overfit" not in symptoms(trace({"loss": rising, "val_loss": rising + 0.02}))
@@ -232,12 +247,26 @@ def test_a_noisy_validation_loss() -> None:
     found = named(diagnose(trace({"loss": loss, "val_loss": held})), "unrepresentative-validation-set")
     assert found is not None
     assert found.evidence["val_noise"] == pytest.approx(0.06, rel=0.5)
+    few = diagnose(trace({"loss": loss, "val_loss": held}), known={"n_validation": 40, "loss_name": "bce"})
+    assert [f.severity for f in few if f.symptom == found.symptom] == ["note"]  # one row can make 0.1
     small = {"loss": decay(0.7, 0.66, 60, 10), "val_loss": np.full(60, 0.7) + noise(60, 0.005)}  # nothing was learned
     assert "unrepresentative-validation-set" not in symptoms(trace(small), reference_loss=0.7)
     equally = {"loss": loss + noise(60, 0.06, 3), "val_loss": held}
     assert "unrepresentative-validation-set" not in {
         f.symptom for f in diagnose(trace(equally)) if f.severity != "note"
     }
+
+
+@pytest.mark.parametrize("curves", [{}, {"loss": decay(0.7, 0.1, 40, 5), "val_loss": np.linspace(7.0, 9.0, 40)}])
+def test_validation_rows_of_another_scale_are_the_story_with_and_without_curves(curves: dict[str, Any]) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    alike, raw, small = (input_shift(x, other) for other in (x[:30] + 1, 30 + 10 * x[:30], x[:30] / 100))
+    assert max(alike.values()) < 3
+    for found in (raw, small):
+        result = examine(curves | found)
+        assert [f.symptom for f in result if f.severity != "note"] == ["unrepresentative-validation-set"]
+    assert "unrepresentative-validation-set" not in {f.symptom for f in examine(curves | alike)}
+    assert input_shift(np.ones((5, 2)), np.zeros((5, 2))) == {}  # nothing varies
 
 
 def test_an_easier_validation_set() -> None:

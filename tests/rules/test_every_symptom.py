@@ -107,6 +107,14 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({**ADAM, "total_steps": 20}, {**ADAM, "total_steps": 2000}),
         ({"optimizer_name": "sgd", "first_rate": 1e-7}, SGD),
         (
+            {**ADAM, "total_steps": 20, "loss": np.full(10, 1.0)},
+            {**ADAM, "total_steps": 20, "loss": np.linspace(1.0, 5.0, 10), "start_loss": 1.0},  # the wrong way
+        ),
+        (
+            {**ADAM, "total_steps": 20},
+            {**ADAM, "total_steps": 20, "layers": stack(("out", None), weights=0, trainable=False)},
+        ),
+        (
             {**SGD, "loss": np.linspace(1.0, 0.8, 40), "reference_loss": 1.0},
             {**SGD, "loss": decay(1.0, 0.2, 40, 5), "reference_loss": 1.0},
         ),
@@ -194,6 +202,10 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
             {**INSIDE, "layer_update_ratio": rows(0.0, 1e-3, 1e-3)},
             {**INSIDE, "layer_update_ratio": rows(np.nan, 1e-3, 1e-3)},
         ),
+        (
+            {"layers": stack(("a", "relu"), ("out", None), weights=0, trainable=False)},
+            {"layers": [*stack(("a", "relu"), weights=0, trainable=False), dense("out", 1, None, "a")]},
+        ),
     ],
     "ill-conditioned": [
         (
@@ -211,6 +223,10 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         ({"constant_inputs": ["a"], "twin_inputs": [], "n_features": 2}, {"constant_inputs": [], "twin_inputs": []}),
     ],
     "no-nonlinearity": [
+        (
+            {"layers": stack(("out", "sigmoid")), "reference_loss": 0.69, "loss": flat()},
+            {"layers": stack(("out", "sigmoid")), "reference_loss": 0.69, "loss": decay(0.69, 0.3, 30, 5)},
+        ),
         ({"layers": stack(("a", None), ("b", None), ("out", None))}, {"layers": SOUND}),
         (
             {
@@ -472,6 +488,26 @@ def test_a_cause_of_a_worry_that_stays_is_not_excused() -> None:
     result = examine(learning | falling)
     assert [f.symptom for f in result if f.severity != "note"] == ["vanishing-gradients"]
     assert "underfit-stopped-early" in {f.symptom for f in result}
+
+
+def test_a_high_rate_that_did_no_harm_is_a_remark() -> None:
+    learned = {"optimizer_name": "adam", "first_rate": 0.1, "reference_loss": 1.0, "loss": decay(1.0, 0.2, 20, 4)}
+    assert [finding.severity for finding in named("learning-rate-too-high", learned)] == ["note"]
+    assert named("learning-rate-too-high", learned | {"first_rate": 0.01}) == []
+
+
+def test_a_few_right_answers_more_than_by_chance_explain_nothing() -> None:
+    four = {"loss": np.full(10, 0.7), "reference_loss": 0.69, "accuracy": np.full(10, 0.75)}
+    assert named("no-nonlinearity", four | {"layers": stack(("out", "sigmoid")), "class_counts": {"0": 2, "1": 2}})
+    many = {"layers": stack(("out", "sigmoid")), "class_counts": {"0": 200, "1": 200}}
+    assert not named("no-nonlinearity", four | many)
+
+
+def test_where_there_is_nothing_to_learn_no_rate_is_blamed() -> None:
+    result = examine(ADAM | {"total_steps": 20, "class_counts": {"0": 300}, "loss": np.full(10, 0.5)})
+    assert [(f.symptom, f.severity) for f in result][:2] == [
+        ("suspect-labels", "serious"), ("learning-rate-too-low", "note"),
+    ]  # fmt: skip
 
 
 def test_units_below_zero_that_have_a_slope_are_not_dead() -> None:

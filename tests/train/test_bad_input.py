@@ -126,7 +126,15 @@ def half_precision() -> keras.Model:
     return made
 
 
+def frozen() -> keras.Model:
+    made = compiled(keras.layers.Dense(1), optimizer="sgd", loss="mse")
+    made.trainable = False
+    return made
+
+
 MODELS = {
+    "all frozen": (frozen, Y, "has no weight that can be trained"),
+    "no weights": (lambda: compiled(keras.layers.Flatten(), optimizer="sgd", loss="mse"), X, "has no weights"),
     "scaled loss": (half_precision, Y, "compiled with a scaled loss (mixed_float16)"),
     "own train_step": (stepping, Y, "overrides train_step, which fallline's engine cannot honour"),
     "no loss": (lambda: compiled(keras.layers.Dense(1), optimizer="sgd"), Y, "compiled without a loss"),

@@ -10,6 +10,7 @@ import numpy as np
 from fallline.errors import DataError
 from fallline.keras_config import fills_gaps, without_tensorflow
 from fallline.rules._from_data import (
+    input_shift,
     label_statistics,
     order_correlation,
     relation_statistics,
@@ -80,7 +81,37 @@ def static_statistics(
         )
         if reference is not None:
             found["reference_loss"] = reference
+    elif y is not None:
+        reference = _reference_of_outputs(loss, y)
+        if reference is not None:
+            found["reference_loss"] = reference
     return found
+
+
+def _reference_of_outputs(losses: Any, y: Any) -> float | None:
+    """Return the sum of the outputs' losses of the best constant predictions; None where one is not known.
+
+    Args:
+        losses: output -> Keras loss, or a list of them.
+        y: output -> targets, or a list of them.
+    """
+    if isinstance(losses, (list, tuple)) and isinstance(y, (list, tuple)):
+        losses, y = dict(enumerate(losses)), dict(enumerate(y))
+    if not isinstance(losses, Mapping) or not isinstance(y, Mapping) or losses.keys() != y.keys():
+        return None
+    total = 0.0
+    for output, targets in y.items():
+        table, name = as_array(targets), loss_statistics(losses[output]).get("loss_name")
+        if table is None or not len(table) or name is None:
+            return None
+        facts = _target_facts(table, name, [])
+        one = constant_prediction_loss(
+            name, facts.get("class_counts"), facts.get("target_sd"), facts.get("target_mean")
+        )
+        if one is None:
+            return None
+        total += one
+    return total if total > 0 else None
 
 
 def _built_copy(model: Any, x: Any) -> Any:
@@ -128,6 +159,9 @@ def data_statistics(
             found |= input_statistics(flat)
             if names is not None and flat.shape[1] == len(names):
                 found["input_names"] = names
+    other = as_array(validation[0]) if validation is not None else None
+    if table is not None and other is not None and table.dtype.kind in "biuf" and other.dtype.kind in "biuf":
+        found |= input_shift(table, other[:, None] if other.ndim == 1 else other)
     targets = as_array(y)
     if targets is not None and len(targets):
         if table is not None and len(table) != len(targets):
@@ -191,7 +225,8 @@ def _target_facts(y: np.ndarray, loss_name: str | None, metrics: list[str]) -> d
     if y.dtype.kind not in "biuf":
         labels, counts = np.unique(y.reshape(-1).astype(str), return_counts=True)
         kind = "binary" if len(labels) == 2 else "multiclass"
-        return {"problem_kind": kind, "class_counts": dict(zip(labels.tolist(), counts.tolist(), strict=True))}
+        counted = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        return {"problem_kind": kind, "class_counts": counted, "target_word": next(iter(counted))}
     found = target_statistics(y)
     if y.ndim > 2:
         found.pop("target_width")

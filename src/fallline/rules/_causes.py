@@ -19,6 +19,7 @@ CAUSAL_ORDER: tuple[str, ...] = (
     # the data again
     "targets-not-scaled",
     "not-shuffled",
+    "class-imbalance",
     # the model again
     "no-nonlinearity",
     "symmetric-units",
@@ -46,7 +47,6 @@ CAUSAL_ORDER: tuple[str, ...] = (
     "overfit",
     "unrepresentative-training-set",
     "unrepresentative-validation-set",
-    "class-imbalance",
     "no-skill",
     # over many runs, and remarks
     "validation-overfitted",
@@ -66,7 +66,8 @@ _GAPS = frozenset({"overfit", "unrepresentative-training-set", "unrepresentative
 # them: one story, with one first remedy.
 EXPLAINS: Mapping[str, frozenset[str]] = {
     "missing-values": frozenset({"inputs-not-scaled"}) | _WILD | _FADING | _RATES,
-    "suspect-labels": _FLAT | _GAPS,
+    # Where there is nothing to learn no rate is right, and what was explained says nothing of it.
+    "suspect-labels": _FLAT | _GAPS | _RATES,
     "output-loss-mismatch": frozenset({"targets-out-of-range", "targets-not-scaled"}) | _WILD | _FADING | _RATES,
     "targets-out-of-range": frozenset({"targets-not-scaled"}) | _WILD | _FADING | _RATES,
     "inputs-not-scaled": frozenset({"targets-not-scaled"}) | _WILD | _FADING | _RATES,

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "SHIFTED",
+    "input_shift",
     "label_statistics",
     "order_correlation",
     "relation_statistics",
@@ -31,6 +33,11 @@ SENTINELS = (-999.0, -9999.0, -99999.0, -999.25, -99.0, 9999.0, 99999.0, 999999.
 # A sentinel stands apart: at least this many sds of the other values away from them, in at least 0.5 % of the rows.
 APART = 5.0
 LEAST_SHARE = 0.005
+# Validation inputs this many times as far from the training rows' mean as those are themselves, or varying so many
+# times less, were scaled differently: a series that grows, cut by time, stays below. Inputs-not-scaled has this limit.
+SHIFTED = 10.0
+# Rows below which a spread says little.
+FEWEST_SPREAD = 20
 # An input is real-valued, so that two equal rows are the same row, when this share of its values is distinct.
 REAL_VALUED = 0.3
 # ... or when the nearest other row differs in so many inputs; one category more or less changes two of them.
@@ -259,6 +266,36 @@ def relation_statistics(
     found["neighbour_gain"] = gain
     found["relation_strength"] = strongest * math.sqrt(n) - math.sqrt(2 * math.log(max(tests, 2)))
     return found
+
+
+def input_shift(x: np.ndarray, other_x: np.ndarray) -> dict[str, float]:
+    """Return how differently the inputs of validation rows are scaled, (m, ...), from those of training rows, (n, ...).
+
+    Returns:
+        ``input_shift``, the greater of two factors that are about 1 where the rows are drawn alike: the root mean
+        square distance of a validation row from the training mean in training sds, the median over the inputs; and
+        ``input_shrink``, how many times less they vary, over all inputs. {} where it cannot be told.
+
+    >>> x = np.arange(8.0).reshape(4, 2)
+    >>> {name: round(value, 2) for name, value in input_shift(x, x + 100 * x.std(axis=0)).items()}
+    {'input_shift': 100.0, 'input_shrink': 1.0}
+    """
+    if x.shape[1:] != other_x.shape[1:] or not len(other_x):
+        return {}
+    table, other = (
+        rows[_sample(len(rows), SAMPLE)].reshape(-1, rows.shape[-1]).astype(np.float64) for rows in (x, other_x)
+    )
+    if not np.isfinite(table).all() or not np.isfinite(other).all():
+        return {}
+    mean, sd = table.mean(axis=0), table.std(axis=0)
+    varies = sd > 1e-9 * np.maximum(np.abs(table).max(axis=0), 1e-300)
+    if not varies.any():
+        return {}
+    z = (other[:, varies] - mean[varies]) / sd[varies]
+    shift, shrink = float(np.median(np.sqrt(np.mean(z**2, axis=0)))), 1.0
+    if len(other_x) >= FEWEST_SPREAD:
+        shrink = 1.0 / max(float(np.sqrt(np.mean(z.std(axis=0) ** 2))), 1e-12)
+    return {"input_shift": max(shift, shrink), "input_shrink": shrink}
 
 
 def validation_statistics(

@@ -87,6 +87,8 @@ STATISTICS: Mapping[str, str] = {
     "neighbour_gain": "how much nearest neighbours tell about the target, in standard errors",
     "relation_strength": "how much the best single input tells about the target, in standard errors",
     "unseen_class_rows": "the share of validation rows of classes without a training row",
+    "input_shift": "how differently validation inputs are scaled from training inputs",
+    "input_shrink": "how many times less validation inputs vary than training inputs",
     "target_shift": "the distance between the targets' distributions in training and validation",
     # the targets as the loss sees them
     "missing_targets": "the number of targets that are NaN or infinite",
@@ -94,6 +96,7 @@ STATISTICS: Mapping[str, str] = {
     "target_min": "the smallest target",
     "target_max": "the largest target",
     "target_sd": "the standard deviation of the targets",
+    "target_word": "a target that is no number, where there are such",
     "target_width": "the number of target columns",
     "target_is_whole": "whether all targets are whole numbers",
     "target_is_one_hot": "whether each row of the targets has a single 1 among zeros",

@@ -3,7 +3,7 @@
 What it does
 ------------
 Takes the size of one step as a share of each layer's weights and looks for trainable layers where it is as good as 0
-in the second half of the looks.
+in the second half of the looks. Before the training it looks for a network of which every layer is frozen.
 
 Why it hurts
 ------------
@@ -27,21 +27,46 @@ import numpy as np
 
 from fallline.rules._inside import lasting, name_of
 from fallline.rules._rule import Symptom
+from fallline.rules._structure import LayerFacts
 from fallline.types import Finding
 
-__all__ = ["SYMPTOM", "examine"]
+__all__ = ["ONE_OF", "SYMPTOM", "examine"]
 
-SYMPTOM = Symptom("S19", "layer-not-learning", "learning", ("during", "after"))
+SYMPTOM = Symptom("S19", "layer-not-learning", "learning", ("before", "during", "after"))
+ONE_OF = ("layers", "layer_update_ratio")
 
 STILL = 1e-8
 
 
 def examine(
-    layer_update_ratio: np.ndarray,
+    layer_update_ratio: np.ndarray | None = None,
     layer_names: Sequence[str] | None = None,
     layer_gradient_norm: np.ndarray | None = None,
+    layers: Sequence[LayerFacts] | None = None,
 ) -> Iterator[Finding]:
-    """Yield one finding that names the first layer that rests."""
+    """Yield one finding that says that all is frozen, else one that names the first layer that rests."""
+    frozen = [layer.name for layer in layers or () if layer.fan_in is not None and not layer.trainable]
+    if frozen and not any(layer.weights for layer in layers or ()):
+        yield _all_frozen(frozen)
+    elif layer_update_ratio is not None:
+        yield from _still(layer_update_ratio, layer_names, layer_gradient_norm)
+
+
+def _all_frozen(names: Sequence[str]) -> Finding:
+    return SYMPTOM.finding(
+        "serious", 1.0,
+        f"No weight of the network can be trained: {len(names)} layer{'s' if len(names) > 1 else ''} with weights "
+        f"{'are' if len(names) > 1 else 'is'} frozen (trainable=False), and no other has any.",
+        evidence={"layer": names[0], "layers_frozen": len(names)},
+        cause="The layers were frozen, and the layer that should learn was frozen with them or is missing.",
+        what_to_try=("set trainable=True on the layers that should learn", "add a new layer behind the frozen ones"),
+        layer=names[0],
+    )  # fmt: skip
+
+
+def _still(
+    layer_update_ratio: np.ndarray, layer_names: Sequence[str] | None, layer_gradient_norm: np.ndarray | None
+) -> Iterator[Finding]:
     values = np.asarray(layer_update_ratio, np.float64)
     late = lasting(values)
     if layer_gradient_norm is not None and np.shape(layer_gradient_norm) == values.shape:

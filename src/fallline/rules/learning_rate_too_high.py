@@ -129,6 +129,13 @@ def examine(
             f"{100 * max(0.0, float(explained or 0.0)):.0f} % of what there is to explain.", evidence,
         )  # fmt: skip
         return
+    if known and rate >= absurd and not rate_is_scheduled:
+        yield _finding(
+            "note", 0.5,
+            f"The learning rate {first_rate:.3g} is high for {optimizer_name}; usual is {absurd / 100:.3g}. This "
+            "training coped with it.", evidence,
+        )  # fmt: skip
+        return
     if batch_size == 1 and optimizer_name in PLAIN and explained is not None and explained < 0.9:
         yield from _by_single_rows(rate, momentum, evidence)
 

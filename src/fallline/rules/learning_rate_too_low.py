@@ -22,13 +22,14 @@ is the lower limit of DeepDiagnosis (2022).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from fallline.rules._curves import drop_scale, end_level, fall_at_end, finite
 from fallline.rules._rates import PLAIN, SIGN_LIKE, effective_rate
 from fallline.rules._rule import Symptom
+from fallline.rules._structure import LayerFacts
 from fallline.types import Finding
 
 __all__ = ["SYMPTOM", "examine"]
@@ -47,6 +48,8 @@ STRAIGHT = 0.15
 # ... and has come this far at most.
 LITTLE = 0.5
 MIN_EPOCHS = 5
+# A loss that ends this far above its start has not been too slow; noise of small steps is far less.
+ROSE = 1.1
 
 
 def examine(
@@ -59,6 +62,7 @@ def examine(
     start_loss: float | None = None,
     explained: float | None = None,
     network_update_ratio: np.ndarray | None = None,
+    layers: Sequence[LayerFacts] | None = None,
 ) -> Iterator[Finding]:
     """Yield one finding, from the run if there is one, else from the numbers alone."""
     rate = effective_rate(first_rate, optimizer_name, momentum)
@@ -66,7 +70,12 @@ def examine(
     evidence: dict[str, float | int | str] = {"learning_rate": float(first_rate), "optimizer": optimizer_name}
     if rate_is_scheduled or rate <= 0:
         return
+    if layers is not None and any(layer.fan_in for layer in layers) and not any(layer.weights for layer in layers):
+        return  # all frozen: no rate moves them
     learned = explained is not None and explained > LITTLE
+    values = finite(loss)[1] if loss is not None else np.zeros(0)
+    if len(values) and end_level(values) > ROSE * max(abs(start_loss or 0.0), abs(float(values[0]))):
+        return  # it did not go too slowly, but the wrong way
     if sign and total_steps and rate * total_steps < REACH and not learned:
         evidence |= {"steps": int(total_steps), "farthest_way_of_a_weight": rate * total_steps}
         yield _finding(
@@ -79,10 +88,7 @@ def examine(
     if rate < (TINY_SIGN if sign else TINY_PLAIN) and (sign or optimizer_name in PLAIN) and not learned:
         yield _finding(0.6, f"The learning rate {first_rate:.3g} is tiny for {optimizer_name}.", evidence)
         return
-    if loss is None or learned:
-        return
-    values = finite(loss)[1]
-    if len(values) < MIN_EPOCHS:
+    if loss is None or learned or len(values) < MIN_EPOCHS:
         return
     last, first = end_level(values), float(values[0])
     fall, error = fall_at_end(values)

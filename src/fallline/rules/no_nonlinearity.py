@@ -3,7 +3,8 @@
 What it does
 ------------
 Looks for a dense layer or convolution without activation whose output goes straight into another one (dropout, noise,
-reshaping and average pooling between them change nothing).
+reshaping and average pooling between them change nothing). A network of a single layer that explains little is told
+what it cannot do.
 
 Why it hurts
 ------------
@@ -34,13 +35,17 @@ __all__ = ["SYMPTOM", "examine"]
 SYMPTOM = Symptom("S24", "no-nonlinearity", "learning", ("before", "after"))
 
 LINEAR = (None, "linear")
+# Share explained below which a network of one layer is told what it cannot do.
+POOR = 0.1
 
 
-def examine(layers: Sequence[LayerFacts]) -> Iterator[Finding]:
-    """Yield one finding that names the first linear layer that feeds another layer."""
+def examine(layers: Sequence[LayerFacts], explained: float | None = None) -> Iterator[Finding]:
+    """Yield one finding that names the first linear layer that feeds another layer, or a remark on a lone layer."""
     by_name = {layer.name: layer for layer in layers}
     found = [pair for layer in layers if layer.is_weighted for pair in _linear_before(by_name, layer)]
     if not found:
+        if explained is not None and explained < POOR:
+            yield from _lone(layers)
         return
     weighted = [layer for layer in layers if layer.is_weighted]
     everything = len(found) == len(weighted) - 1 and not any(
@@ -59,6 +64,22 @@ def examine(layers: Sequence[LayerFacts]) -> Iterator[Finding]:
         cause="The layer was given no activation; Keras' default is none.",
         what_to_try=(f"give {first.name!r} an activation, e.g. relu", "or leave the layer out"),
         layer=first.name,
+    )  # fmt: skip
+
+
+def _lone(layers: Sequence[LayerFacts]) -> Iterator[Finding]:
+    """Yield a remark where one dense layer is all that learns."""
+    learning = [layer for layer in layers if layer.weights]
+    if len(learning) != 1 or learning[0].kind != "Dense":
+        return
+    yield SYMPTOM.finding(
+        "note", 0.5,
+        f"The network has no hidden layer: {learning[0].name!r} alone can only add its inputs up, and little is "
+        "explained.",
+        evidence={"layer": learning[0].name, "linear_pairs": 0, "whole_network": "True"},
+        cause="A relation that bends, or in which inputs act together, needs a hidden layer.",
+        what_to_try=("put a hidden layer with an activation in front, e.g. Dense(16, 'relu')",),
+        layer=learning[0].name,
     )  # fmt: skip
 
 

@@ -4,8 +4,8 @@ What it does
 ------------
 Checks the activation and width of the output against the loss and against the targets: one softmax unit, sigmoid or
 linear or ReLU under a cross-entropy that expects probabilities, a loss that expects logits behind a softmax, integer
-labels under ``categorical_crossentropy``, a bounded output with targets outside its range, too few output units, and
-mse where classes are meant.
+labels under ``categorical_crossentropy``, labels that are words, a bounded output with targets outside its range, too
+few output units, and mse where classes are meant.
 
 Why it hurts
 ------------
@@ -54,6 +54,7 @@ class _Facts:
     width: int | None
     whole: bool | None
     one_hot: bool | None
+    word: str | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,17 @@ class _Fault:
     confidence: float
     message: str
     treatment: str
+
+
+def _targets_are_words(f: _Facts) -> Iterator[_Fault]:
+    if f.word is not None:
+        yield _Fault(
+            "serious",
+            1.0,
+            f"The targets are no numbers but words such as {f.word!r}: no loss can compare them with an output.",
+            "number the classes from 0 (numpy.unique(y, return_inverse=True)) and use sparse_categorical_crossentropy "
+            "with one softmax unit per class, or binary_crossentropy with one sigmoid unit for two classes",
+        )
 
 
 def _constant_output(f: _Facts) -> Iterator[_Fault]:
@@ -253,6 +265,7 @@ def _quantities(f: _Facts) -> Iterator[_Fault]:
 
 
 CHECKS = (
+    _targets_are_words,
     _constant_output,
     _activation_under_cross_entropy,
     _several_labels,
@@ -274,6 +287,7 @@ def examine(
     target_width: int | None = None,
     target_is_whole: bool | None = None,
     target_is_one_hot: bool | None = None,
+    target_word: str | None = None,
 ) -> Iterator[Finding]:
     """Yield one finding with the worst disagreement first and the others as evidence."""
     facts = _Facts(
@@ -288,6 +302,7 @@ def examine(
         width=target_width,
         whole=target_is_whole,
         one_hot=target_is_one_hot,
+        word=target_word,
     )
     faults = [fault for check in CHECKS for fault in check(facts)]
     if not faults:
@@ -302,6 +317,7 @@ def examine(
         "target_max": facts.high,
         "target_columns": facts.width,
         "classes": facts.classes,
+        "target": facts.word,
     }
     yield SYMPTOM.finding(
         faults[0].severity,

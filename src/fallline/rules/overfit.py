@@ -15,7 +15,8 @@ improve.
 When it is wrong
 ----------------
 A cross-entropy can rise from a few over-confident mistakes while accuracy stays as it is; whoever needs labels alone
-may not mind. A very small validation set can rise by chance.
+may not mind. A very small validation set can rise by chance. Where the validation inputs have another scale than the
+training inputs, that is said instead (unrepresentative-validation-set).
 
 Reference
 ---------
@@ -28,9 +29,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fallline.rules._curves import drop_scale, end_level, finite, jitter, lowest, smooth
+from fallline.rules._curves import drop_scale, end_level, finite, jitter, loss_of_rows, lowest, smooth
+from fallline.rules._from_data import SHIFTED
 from fallline.rules._rule import Symptom
-from fallline.rules._statistics import CROSS_ENTROPIES, canonical_loss
 from fallline.types import Finding
 
 __all__ = ["SYMPTOM", "examine"]
@@ -43,8 +44,10 @@ RISE_OF_LEARNED = 0.05
 # ... and beyond this many sds of the epoch-to-epoch noise.
 SIGNIFICANT = 3.0
 # ... and on few validation rows: k rows that the network becomes sure and wrong about raise the mean by about sqrt(k)
-# of its standard errors. 4 rows are two; each costs some 4 nats (sure to 98 %) or 4 variances (wrong by 2 sd).
-ROWS, COST_OF_A_ROW = 4, 4.0
+# of its standard errors. 4 rows are two.
+ROWS = 4
+# A training loss that rises, too, by this share of the validation loss's rise and beyond its own noise, is no overfit.
+BOTH_RISE = 0.1
 # With the best epoch restored: share of what was learned on training rows that fails on new rows.
 LOST_HALF = 0.5
 # A validation loss back at this share of where it started has lost all it had learned.
@@ -93,12 +96,13 @@ def examine(
     n_validation: int | None = None,
     reference_loss: float | None = None,
     loss_name: str | None = None,
+    input_shift: float | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding when the kept weights lie past the best epoch, or the best epoch was overfitted already."""
     at, held = finite(val_loss)
     _, values = finite(loss)
-    if len(held) < SYMPTOM.min_epochs:
-        return
+    if len(held) < SYMPTOM.min_epochs or (input_shift or 0.0) > SHIFTED:
+        return  # a loss on inputs of another scale says nothing of what was learned by heart
     where, low = lowest(held)
     epoch, last = int(at[where]), end_level(held)
     rise, noise = last - low, jitter(held)
@@ -110,8 +114,9 @@ def examine(
         return
     calm_train = smooth(values)
     then = float(calm_train[min(where, len(calm_train) - 1)])
-    if end_level(values) > then + max(0.0, 0.5 * rise):  # both rise: divergence, not overfit
-        return
+    rose = end_level(values) - then
+    if rose > min(0.5 * rise, max(BOTH_RISE * rise, REAL_RISE * then, SIGNIFICANT * jitter(values))):
+        return  # both rise: steps that are too large, not overfit
     evidence = {
         "best_epoch": epoch,
         "val_loss_at_best": low,
@@ -122,8 +127,8 @@ def examine(
     }
     if not restored:
         ruined = last > ALL_LOST * start_loss
-        unit = 1.0 if canonical_loss(str(loss_name or "")) in CROSS_ENTROPIES else reference_loss or start_loss
-        few = n_validation is not None and rise * n_validation < ROWS * COST_OF_A_ROW * unit
+        variance = reference_loss or start_loss
+        few = bool(n_validation) and rise < loss_of_rows(ROWS, int(n_validation or 0), loss_name, variance)
         yield SYMPTOM.finding(
             "note" if few else "serious" if ruined else "warning",
             0.5 if few else 0.95 if rise > 2 * max(REAL_RISE * abs(low), SIGNIFICANT * noise) else 0.75,

@@ -46,6 +46,8 @@ STRAIGHT = 0.15
 GOOD_ENOUGH = 0.95
 # ... and with this much explained a curve that levels off lacks at most a small part of the way: a note.
 MOST = 0.5
+# A network that explains less than this has nothing to lose: any lasting fall is worth more epochs (see S1).
+NOTHING_LEARNED = 0.03
 SIGNIFICANT = 3.0
 # The best validation epoch must lie in the last tenth for "still improving".
 STILL_BEST = 0.1
@@ -72,7 +74,8 @@ def examine(
     fallen = values[0] - last
     falling = fall > SIGNIFICANT * error and fall > REAL_FALL * min(drop, fallen) > 0
     straight = fall > STRAIGHT * fallen  # then the present loss is no yardstick: it has hardly begun to fall
-    if not falling or learned > GOOD_ENOUGH or (fall < REAL_GAIN * abs(last) and not straight):
+    nothing = explained is not None and explained < NOTHING_LEARNED
+    if not falling or learned > GOOD_ENOUGH or (fall < REAL_GAIN * abs(last) and not straight and not nothing):
         return
     if learning_rate is not None:
         rates = finite(np.atleast_1d(learning_rate))[1]

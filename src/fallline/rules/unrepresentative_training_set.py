@@ -26,6 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fallline.rules._curves import drop_scale, end_level, finite, jitter, smooth
+from fallline.rules._from_data import SHIFTED
 from fallline.rules._rule import Symptom
 from fallline.types import Finding
 
@@ -61,11 +62,12 @@ def examine(
     n_validation: int | None = None,
     n_train: int | None = None,
     reference_loss: float | None = None,
+    input_shift: float | None = None,
 ) -> Iterator[Finding]:
     """Yield a finding when a wide gap stays without the validation loss turning up."""
     _, held = finite(val_loss)
-    if len(held) < SYMPTOM.min_epochs:
-        return
+    if len(held) < SYMPTOM.min_epochs or (input_shift or 0.0) > SHIFTED:
+        return  # the validation rows' scale is the story
     low = float(np.min(smooth(held)))
     rise = end_level(held) - low
     if rise >= max(REAL_RISE * abs(low), RISE_OF_LEARNED * drop_scale(start_loss, low), SIGNIFICANT * jitter(held)):

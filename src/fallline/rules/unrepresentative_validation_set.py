@@ -1,9 +1,10 @@
-"""Unrepresentative validation set: the validation loss is far noisier, or far easier, than the training loss.
+"""Unrepresentative validation set: other rows than the training rows, or too few to judge by.
 
 What it does
 ------------
-Compares the epoch-to-epoch noise of the validation loss with that of the training loss, and looks whether the
-validation loss stays far below the training loss although both were measured in evaluation mode.
+Looks whether the inputs of the validation rows have quite another scale than those of the training rows. Compares the
+epoch-to-epoch noise of the validation loss with that of the training loss, and looks whether the validation loss stays
+far below the training loss although both were measured in evaluation mode.
 
 Why it hurts
 ------------
@@ -12,7 +13,7 @@ Decisions such as early stopping and the choice of settings then follow chance, 
 When it is wrong
 ----------------
 A training loss that was averaged while training, with dropout or noise, is higher than the validation loss by nature:
-when only that one is known, "easier" is not judged.
+when only that one is known, "easier" is not judged. Jumps that a single row can make are a remark.
 
 Reference
 ---------
@@ -25,13 +26,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fallline.rules._curves import drop_scale, finite, jitter
+from fallline.rules._curves import drop_scale, finite, jitter, loss_of_rows
+from fallline.rules._from_data import SHIFTED
 from fallline.rules._rule import Symptom
 from fallline.types import Finding
 
-__all__ = ["SYMPTOM", "examine"]
+__all__ = ["ONE_OF", "SYMPTOM", "examine"]
 
-SYMPTOM = Symptom("S6", "unrepresentative-validation-set", "generalisation", ("after",), min_epochs=10)
+SYMPTOM = Symptom("S6", "unrepresentative-validation-set", "generalisation", ("before", "after"), min_epochs=10)
+ONE_OF = ("val_loss", "input_shift")
 
 # Noise of the validation loss: as a share of the starting loss, and as a multiple of the training loss's noise.
 # Both were chosen together on the clinic's calibration half (benchmarks/results/clinic-thresholds.json says where
@@ -55,14 +58,53 @@ WHAT_TO_TRY = (
 
 
 def examine(
-    loss: np.ndarray,
-    val_loss: np.ndarray,
-    start_loss: float,
+    loss: np.ndarray | None = None,
+    val_loss: np.ndarray | None = None,
+    start_loss: float | None = None,
     loss_is_running: bool = False,
     n_validation: int | None = None,
     members: int = 1,
+    input_shift: float | None = None,
+    input_shrink: float | None = None,
+    loss_name: str | None = None,
+    reference_loss: float | None = None,
 ) -> Iterator[Finding]:
-    """Yield a finding for a noisy validation loss, for one that is too easy, or for too few rows to tell."""
+    """Yield a finding for inputs of another scale, a noisy or too easy validation loss, or too few rows to tell."""
+    if (input_shift or 0.0) > SHIFTED:
+        yield _of_another_scale(input_shift or 0.0, input_shrink or 1.0)
+    elif loss is not None and val_loss is not None and start_loss is not None:
+        one = loss_of_rows(1, n_validation, loss_name, reference_loss or start_loss) if n_validation else 0.0
+        yield from _by_curves(loss, val_loss, start_loss, loss_is_running, n_validation, members, one)
+
+
+def _of_another_scale(shift: float, shrink: float) -> Finding:
+    words = (
+        f"vary {shrink:.3g} times less than those of the training rows"
+        if shrink >= shift
+        else f"lie {shift:.3g} times as far from the training rows' mean as those do themselves"
+    )
+    return SYMPTOM.finding(
+        "serious", 0.9,
+        f"The inputs of the validation rows {words}: they were not scaled as the training rows were.",
+        evidence={"times_another_scale": shift, "times_less_spread": shrink},
+        cause="The training rows were scaled and the validation rows were not, or by another mean and sd.",
+        what_to_try=(
+            "scale the validation rows by the mean and sd of the training rows",
+            "put a Normalization layer in front of the model and adapt it on the training rows",
+        ),
+    )  # fmt: skip
+
+
+def _by_curves(
+    loss: np.ndarray,
+    val_loss: np.ndarray,
+    start_loss: float,
+    loss_is_running: bool,
+    n_validation: int | None,
+    members: int,
+    one_row: float,
+) -> Iterator[Finding]:
+    """Yield at most one finding; a jump of less than what one row can make, ``one_row``, is a remark."""
     _, values = finite(loss)
     _, held = finite(val_loss)
     if len(held) < SYMPTOM.min_epochs:
@@ -72,11 +114,13 @@ def examine(
     start = max(abs(start_loss), np.finfo(float).tiny)
     noise, noise_train = jitter(held), jitter(values)
     if noise > NOISY * start and noise > NOISIER * noise_train:
+        little = noise < one_row
         yield SYMPTOM.finding(
-            "warning",
-            0.75,
+            "note" if little else "warning",
+            0.5 if little else 0.75,
             f"The validation loss jumps by {noise:.3g} from epoch to epoch, {100 * noise / start:.0f} % of "
-            f"where it started, while the training loss moves by {noise_train:.3g}.",
+            f"where it started, while the training loss moves by {noise_train:.3g}."
+            + (f" One of the {n_validation} validation rows can make that much." if little else ""),
             evidence={"val_noise": noise, "train_noise": noise_train, "noise_share": noise / start, **rows},
             cause="The validation set has too few rows to judge by.",
             what_to_try=WHAT_TO_TRY,

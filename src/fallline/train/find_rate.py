@@ -245,7 +245,7 @@ def _table(
 
 def _keras(model: Any, x: Any, y: Any, recipe: Any, batch: Any, seeds: int, seed: int, rows: int) -> Found:
     from fallline.train.keras_settings import build, compiled, recipe_optimizer
-    from fallline.train.keras_support import require_jax, require_supported
+    from fallline.train.keras_support import require_jax, require_supported, require_trainable
     from fallline.train.keras_task import keras_task
 
     require_jax()
@@ -255,6 +255,7 @@ def _keras(model: Any, x: Any, y: Any, recipe: Any, batch: Any, seeds: int, seed
     x, y = as_inputs(model, x, "x"), as_arrays(y, "y")
     n = rows_of((x, y), "x and y")
     build(model, x)
+    require_trainable(model)
     model = compiled(model, x, y, recipe)
     if recipe is None:
         own = type(model.optimizer).__name__.lower()

@@ -33,6 +33,7 @@ from fallline.train.keras_support import (
     pads_evaluation,
     require_jax,
     require_supported,
+    require_trainable,
 )
 from fallline.train.keras_task import KerasTask, keras_task, seeded
 from fallline.train.keras_terms import Terms, terms_of
@@ -134,6 +135,7 @@ def work_of(
         folds = [(np.arange(data.rows), np.arange(data.rows, len(whole[2])))]
     validated = all(len(parts[1]) for parts in folds)
     build(model, x)
+    require_trainable(model)
     model = compiled(model, x, y, given[0])
 
     jobs = []

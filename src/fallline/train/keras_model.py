@@ -29,7 +29,7 @@ from fallline.train.keras_settings import (
     settings_of,
     with_all_rows,
 )
-from fallline.train.keras_support import require_jax, require_supported
+from fallline.train.keras_support import require_jax, require_supported, require_trainable
 from fallline.train.keras_task import keras_task
 from fallline.train.keras_terms import terms_of
 from fallline.train.loop import OnProgress, fit_population
@@ -75,6 +75,7 @@ def train_keras(
     )  # fmt: skip
     x, y, n, validated = data.x, data.y, data.rows, data.validation is not None
     build(model, x)
+    require_trainable(model)
     model = compiled(model, x, y, recipe)
     rows = rows_a_step(recipe, batch_size, n)
     recipe, rate = with_rate_for_keras(model, x, y, recipe, seed, batch_size)

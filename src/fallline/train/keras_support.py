@@ -18,6 +18,7 @@ __all__ = [
     "require_jax",
     "require_row_losses",
     "require_supported",
+    "require_trainable",
     "rowwise_loss",
 ]
 
@@ -81,6 +82,21 @@ def require_supported(model: keras.Model) -> None:
         raise InputError(
             "The model was compiled with a scaled loss (mixed_float16), which fallline does not train. "
             "Use the dtype policy 'float32' or 'mixed_bfloat16', or compile with auto_scale_loss=False."
+        )
+
+
+def require_trainable(model: keras.Model) -> None:
+    """Raise where a built model has no weight that can be trained.
+
+    Raises:
+        InputError: every layer is frozen, or none has weights.
+    """
+    if not model.trainable_variables:
+        raise InputError(
+            f"The model {model.name!r} has no weight that can be trained: every layer with weights is frozen. Set "
+            "trainable=True on the layers that should learn."
+            if model.weights
+            else f"The model {model.name!r} has no weights: there is nothing to train. Add a layer, such as Dense."
         )
 
 

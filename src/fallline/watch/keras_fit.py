@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import InputError, optional
+from fallline.errors import InputError, is_count, optional
 from fallline.rules import plain_checked, static_statistics
 from fallline.rules._from_curves import ALIASES, plain_name
 from fallline.rules._from_model import compiled_statistics
@@ -49,7 +49,7 @@ def keras(validation_data: Any = None, x: Any = None, y: Any = None, every: int 
     >>> w.trace.inside.layers, w.trace.inside.epochs.tolist(), w.run.outcome
     (('only',), [0, 1, 2], 'completed')
     """
-    if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
+    if not is_count(every, least=1):
         raise InputError(f"every={every!r} is not allowed: it takes a whole number of epochs, 1 or more.")
     if validation_data is not None and (not isinstance(validation_data, (tuple, list)) or len(validation_data) < 2):
         raise InputError("validation_data takes a pair (x, y).")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from fallline.errors import InputError, optional
+from fallline.errors import InputError, is_count, optional
 from fallline.rules._from_curves import ALIASES, plain_name
 from fallline.types import Diagnosis, Run, Trace
 from fallline.watch.torch_loop import TorchWatch, torch
@@ -27,7 +27,7 @@ def lightning(*, every: int = 1) -> LightningWatch:
         InputError: ``every`` is no whole number of epochs.
         MissingPackageError: Lightning is not installed.
     """
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+    if not is_count(every, least=1):
         raise InputError(f"every={every!r} is not allowed: it takes a whole number of epochs, 1 or more.")
     # The same library under two names, whose callbacks are not each other's.
     older = "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fallline.errors import InputError, optional
+from fallline.errors import InputError, is_count, optional
 from fallline.rules import plain_checked
 from fallline.rules._from_curves import ALIASES, plain_name
 from fallline.rules._statistics import input_statistics
@@ -55,7 +55,7 @@ def torch(model: Any, optimizer: Any, *, every: int = 1, epochs: int | None = No
     if not isinstance(optimizer, library.optim.Optimizer):
         raise InputError(f"optimizer is a {type(optimizer).__name__}; fl.watch.torch takes a torch.optim.Optimizer.")
     for name, value in (("every", every), ("epochs", 1 if epochs is None else epochs)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        if not is_count(value, least=1):
             raise InputError(f"{name}={value!r} is not allowed: it takes a whole number of epochs, 1 or more.")
     return TorchWatch(model, optimizer, int(every), epochs)
 
