@@ -140,7 +140,7 @@ def examine(statistics: Mapping[str, Any]) -> Diagnosis:
     statistics = dict(statistics)
     if not (statistics.get("reference_loss") or 0) > 0:
         statistics.pop("reference_loss", None)  # a constant target leaves nothing to explain
-    if any(layer.l1 > 0 or layer.l2 > 0 for layer in statistics.get("layers") or ()):
+    if any(layer.is_penalised for layer in statistics.get("layers") or ()):
         statistics.pop("reference_loss", None)  # the loss holds a penalty, which a constant prediction does not pay
     if "kept_loss" not in statistics:
         keep(statistics)

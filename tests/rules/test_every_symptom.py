@@ -106,6 +106,7 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     "learning-rate-too-low": [
         ({**ADAM, "total_steps": 20}, {**ADAM, "total_steps": 2000}),
         ({"optimizer_name": "sgd", "first_rate": 1e-7}, SGD),
+        ({**SGD, "total_steps": 19}, {**SGD, "total_steps": 300}),
         (
             {**ADAM, "total_steps": 20, "loss": np.full(10, 1.0)},
             {**ADAM, "total_steps": 20, "loss": np.linspace(1.0, 5.0, 10), "start_loss": 1.0},  # the wrong way
@@ -356,6 +357,10 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     ],
     "over-regularised": [
         (
+            {"layers": stack(("a", "relu"), ("out", None), activity_l1=0.1)},
+            {"layers": stack(("a", "relu"), ("out", None), activity_l1=1e-4)},
+        ),
+        (
             {"layers": stack(("a", "relu"), ("out", None), l2=1.0)},
             {"layers": stack(("a", "relu"), ("out", None), l2=1e-3)},
         ),
@@ -508,6 +513,12 @@ def test_where_there_is_nothing_to_learn_no_rate_is_blamed() -> None:
     assert [(f.symptom, f.severity) for f in result][:2] == [
         ("suspect-labels", "serious"), ("learning-rate-too-low", "note"),
     ]  # fmt: skip
+
+
+def test_a_small_gradient_beside_weights_of_nearly_zero_does_not_explode() -> None:
+    inside = {**INSIDE, "start_loss": 1.0, "network_weight_norm": np.full(4, 1e-3)}
+    assert named("exploding-gradients", inside | {"network_gradient_norm": np.full(4, 0.1)}) == []
+    assert len(named("exploding-gradients", inside | {"network_gradient_norm": np.full(4, 2.0)})) == 1
 
 
 def test_units_below_zero_that_have_a_slope_are_not_dead() -> None:

@@ -74,7 +74,7 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "targets-not-scaled": _WILD | _FADING | _RATES,
     "not-shuffled": _GAPS | _FLAT | {"oscillation", "class-imbalance"},
     "no-nonlinearity": frozenset({"underfit-flat", "capacity-unsuited", "no-skill"}),
-    "symmetric-units": _FADING | {"capacity-unsuited"},
+    "symmetric-units": _FADING | {"capacity-unsuited", "learning-rate-too-low"},
     "bad-initial-scale": _WILD | _FADING | _RATES,
     # Dropout multiplies what it lets through by 1 / (1 - rate), and the gradients with it.
     "over-regularised": _STILL | {"vanishing-gradients", "learning-rate-too-low", "exploding-gradients"},

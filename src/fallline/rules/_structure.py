@@ -55,6 +55,8 @@ class LayerFacts:
         rate: dropout rate or sd of the noise.
         l1: of the kernel's penalty.
         l2: of the kernel's penalty.
+        activity_l1: of the penalty on its output.
+        activity_l2: of the penalty on its output.
         fan_in: inputs of one unit; None without a kernel or before it is built.
         kernel_sd: root mean square of the kernel.
         twin_share: share of units whose incoming weights equal another unit's; NaN for a single unit.
@@ -70,9 +72,16 @@ class LayerFacts:
     rate: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
+    activity_l1: float = 0.0
+    activity_l2: float = 0.0
     fan_in: int | None = None
     kernel_sd: float = math.nan
     twin_share: float = math.nan
+
+    @property
+    def is_penalised(self) -> bool:
+        """True where the loss holds a penalty on its kernel or its output."""
+        return max(self.l1, self.l2, self.activity_l1, self.activity_l2) > 0
 
     @property
     def is_weighted(self) -> bool:
@@ -142,8 +151,8 @@ def _parents(layer: Any) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(found)) if nodes else None
 
 
-def _penalties(layer: Any) -> tuple[float, float]:
-    regularizer = getattr(layer, "kernel_regularizer", None)
+def _penalties(layer: Any, of: str) -> tuple[float, float]:
+    regularizer = getattr(layer, of, None)
     return _number(getattr(regularizer, "l1", 0.0)), _number(getattr(regularizer, "l2", 0.0))
 
 
@@ -156,7 +165,8 @@ def _weights(layer: Any) -> int:
 
 def _facts(layer: Any, parents: tuple[str, ...] | None) -> LayerFacts:
     kernel = _kernel(layer)
-    l1, l2 = _penalties(layer)
+    l1, l2 = _penalties(layer, "kernel_regularizer")
+    activity_l1, activity_l2 = _penalties(layer, "activity_regularizer")
     units = getattr(layer, "units", None) or getattr(layer, "filters", None)
     rate = _number(getattr(layer, "rate", 0.0)) or _number(getattr(layer, "stddev", 0.0))
     if kind_of(layer) == "GaussianNoise":
@@ -172,6 +182,8 @@ def _facts(layer: Any, parents: tuple[str, ...] | None) -> LayerFacts:
         rate=rate,
         l1=l1,
         l2=l2,
+        activity_l1=activity_l1,
+        activity_l2=activity_l2,
         fan_in=None if kernel is None else int(np.prod(kernel.shape[:-1])),
         kernel_sd=math.nan if kernel is None else float(np.sqrt(np.mean(np.square(kernel, dtype=np.float64)))),
         twin_share=math.nan if kernel is None else twin_share(kernel),

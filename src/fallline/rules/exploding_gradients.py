@@ -35,7 +35,7 @@ SYMPTOM = Symptom("S14", "exploding-gradients", "learning", ("during", "after"))
 
 # Norm of the gradient over that of the weights, per unit of loss; chosen on the clinic's calibration half
 # (benchmarks/results/clinic-thresholds.json says where healthy runs start).
-LARGE = 20.0
+LARGE = 20.0  # ... and of 1 and more per unit of loss: beside weights of nearly zero any gradient is large
 # Growth of the gradient's norm over a run that was lost.
 GROWTH = 1e3
 
@@ -66,7 +66,7 @@ def examine(
     grew = np.zeros(len(gradient), bool)
     if lost_at is not None and np.isfinite(gradient[0]) and gradient[0] > 0:
         grew = np.isfinite(gradient) & (gradient > GROWTH * gradient[0])
-    bad = np.flatnonzero(infinite | (share > LARGE) | grew)
+    bad = np.flatnonzero(infinite | ((share > LARGE) & (gradient > unit)) | grew)
     if not len(bad):
         return
     at = int(bad[0])

@@ -3,7 +3,8 @@
 What it does
 ------------
 Before training: Adam and its kin move a weight by at most about the rate in a step, so rate times steps bounds how far
-any weight can travel; weights of scaled problems have to travel by about 1. After training: looks for a loss that falls
+any weight can travel; weights of scaled problems have to travel by about 1. Plain gradient descent gets as far only
+with gradients of size 1. After training: looks for a loss that falls
 in a straight line and has come only a small part of its way, or for steps that change nothing.
 
 Why it hurts
@@ -76,12 +77,12 @@ def examine(
     values = finite(loss)[1] if loss is not None else np.zeros(0)
     if len(values) and end_level(values) > ROSE * max(abs(start_loss or 0.0), abs(float(values[0]))):
         return  # it did not go too slowly, but the wrong way
-    if sign and total_steps and rate * total_steps < REACH and not learned:
+    if (sign or optimizer_name in PLAIN) and total_steps and rate * total_steps < REACH and not learned:
         evidence |= {"steps": int(total_steps), "farthest_way_of_a_weight": rate * total_steps}
         yield _finding(
             0.8 if explained is not None else 0.6,
-            f"{total_steps:,} steps of {optimizer_name} at {first_rate:.3g} move no weight by more than about "
-            f"{rate * total_steps:.2g}; they usually have to move by about 1.",
+            f"{total_steps:,} steps of {optimizer_name} at {first_rate:.3g} move {'no' if sign else 'hardly any'} "
+            f"weight by more than about {rate * total_steps:.2g}; they usually have to move by about 1.",
             evidence,
         )
         return

@@ -39,7 +39,7 @@ RATE = 0.6
 PATHS = 0.1
 # Keras' l2(c) adds c times the sum of squares to a loss of about 1; usual are 1e-5 to 1e-2.
 PENALTY = 0.1
-PENALTY_L1 = 0.03
+PENALTY_L1 = 0.03  # ... and on outputs: 30 units of 0.5 add half of a loss of 1
 # Noise on inputs of sd 1.
 NOISE = 1.0
 # With a run that explains little, half of each is enough to be named.
@@ -69,6 +69,10 @@ def examine(
         if layer.l1 >= PENALTY_L1 * factor:
             found.append((layer.l1 / PENALTY_L1, layer.name,
                           f"Layer {layer.name!r} has an L1 penalty of {layer.l1:.2g}", {"l1": layer.l1}))  # fmt: skip
+        size = max(layer.activity_l1, layer.activity_l2)
+        if size >= PENALTY_L1 * factor:
+            words = f"Layer {layer.name!r} has a penalty of {size:.2g} on its output"
+            found.append((size / PENALTY_L1, layer.name, words, {"activity_penalty": size}))
     if len(dropouts) > 1 and paths < PATHS:
         found.append((PATHS / max(paths, 1e-9), dropouts[0].name,
                       f"{len(dropouts)} dropout layers together let {100 * paths:.1f} % of the paths through",
