@@ -230,7 +230,9 @@ def test_a_model_that_only_keras_trains_gets_the_curve_rules() -> None:
 def test_what_no_training_takes_is_still_checked() -> None:
     result = told(IRIS, [Dense(8, "relu"), Dense(3, "softmax")], "categorical_crossentropy", "adam", 2)
     assert result[0].symptom == "output-loss-mismatch"
+    words = told((IRIS[0], np.array(["a", "b"])[(IRIS[1] > 0) * 1]), [Dense(1, "sigmoid")], BINARY, "adam", 2)
+    assert [f.symptom for f in words if f.severity != "note"] == ["output-loss-mismatch"]
     with pytest.raises(InputError, match="a Keras model takes numbers"):
-        told((IRIS[0], np.array(["a", "b"])[(IRIS[1] > 0) * 1]), [Dense(1, "sigmoid")], BINARY, "adam", 2)
+        fl.diagnose_training(network(IRIS, Dense(1, "sigmoid")), np.full((150, 4), "a"), IRIS[1] > 0, loss=BINARY)
     with pytest.raises(InputError, match="takes a Keras model"):
         fl.diagnose_training("model", *CIRCLES)
