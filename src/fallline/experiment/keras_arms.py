@@ -14,12 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from fallline.data import folds as make_folds
 from fallline.data import require_classes
 from fallline.errors import InputError
 from fallline.experiment.account import Pair, Plan, Scored
 from fallline.experiment.enough import EnoughError
-from fallline.experiment.keras_figure import Data, figure_of
+from fallline.experiment.keras_figure import VALIDATION, Data, figure_of, kind_of, strata
 from fallline.experiment.outputs import labels_of
 from fallline.keras_config import fills_gaps
 from fallline.train.api import is_keras_model
@@ -36,7 +35,6 @@ Tree = Any
 Known = Callable[[], Mapping[str, Any]]
 Key = tuple[str, int, str]  # of a design, the seed, the metric
 Memory = MutableMapping[Key, np.ndarray]  # -> (folds,) scores
-_VALIDATION = 0.2  # of a fold's training rows, as a recipe's own split
 # Whose networks see other inputs, or begin otherwise: in mid-run there is nothing for them to go on from.
 _FROM_THE_BEGINNING = {
     **dict.fromkeys(("scale-inputs", "whiten-inputs", "fill-missing"), "it changes what the network is given"),
@@ -138,7 +136,7 @@ def score_models(
     fork: Fork | None = None
     table: dict[str, np.ndarray] = {}
     for name, forms in arms.items():
-        parts = [_parts(data, pair, split[name]) for pair in data.pairs]
+        parts = [data.parts(pair, split[name]) for pair in data.pairs]
         if plan.fork_at is not None and fork is None:
             fork = begin_many_keras(
                 forms[0].model, data.x, data.y, at=plan.fork_at, seeds=plan.seeds, folds=parts,
@@ -164,7 +162,7 @@ def score_models(
             memory.update(zip(keys, table[name], strict=False))
     share = float(np.mean([len(held) / len(rows) for rows, held in data.pairs]))
     stopping = [name for name in table if split[name]]
-    notes = [f"{_VALIDATION:.0%} of each fold's training rows validate for {', '.join(stopping)}."] if stopping else []
+    notes = [f"{VALIDATION:.0%} of each fold's training rows validate for {', '.join(stopping)}."] if stopping else []
     if untrainable:
         notes.append(f"The inputs have gaps (NaN), on which nothing is trained for {', '.join(untrainable)}.")
     return Scored(
@@ -196,18 +194,12 @@ def _subject(control: Any, x: Any, y: Any, training: Mapping[str, Any], plan: Pl
     else:
         build(control, x)
         model = control = compiled(control, x, y, None)
-    kind = facts_of(model, x, y).get("kind") if isinstance(y, np.ndarray) and isinstance(x, np.ndarray) else None
+    kind = kind_of(model, x, y)
     return _Subject(control, model, training, Data(x, y, kind, _pairs(kind, y, plan)))
 
 
-def _strata(kind: str | None, y: Tree) -> np.ndarray:
-    """Return (n,) words for classes, by which folds are stratified, or numbers that are not."""
-    labels = labels_of(kind or "", y)
-    return np.arange(rows_of(y, "y"), dtype=float) if labels is None else labels.astype(str)
-
-
 def _pairs(kind: str | None, y: Tree, plan: Plan) -> list[Pair]:
-    pairs, labels = plan.pairs(_strata(kind, y)), labels_of(kind or "", y)
+    pairs, labels = plan.pairs(strata(kind, y)), labels_of(kind or "", y)
     if labels is not None:
         require_classes(labels, pairs)
     return pairs
@@ -286,15 +278,6 @@ def _require_forks(arms: Mapping[str, list[_Arm]], at: int) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- the trainings
-
-
-def _parts(data: Data, pair: Pair, validated: bool) -> tuple[np.ndarray, ...]:
-    """Return (training rows, validation rows, held-out rows) of a fold."""
-    rows, held = pair
-    if not validated:
-        return rows, np.zeros(0, np.int64), held
-    ((inner, validation),) = make_folds(_strata(data.kind, data.y), folds=1, share=_VALIDATION, rows=rows)
-    return inner, validation, held
 
 
 def _trained(

@@ -1,4 +1,4 @@
-"""By which figure Keras models are compared, and what each training has of it."""
+"""The rows that Keras models are compared on, by which figure, and what each training has of it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,54 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 
+from fallline.data import folds as make_folds
 from fallline.errors import InputError
-from fallline.experiment.outputs import constant_outputs, score_outputs
+from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
+from fallline.rules import static_statistics
+from fallline.train.arrays import rows_of
 from fallline.train.keras_held import gives_logits, rising_metrics
 from fallline.train.keras_runs import loss_name
 from fallline.train.keras_settings import output_unit
+from fallline.train.keras_task import metric_names
 from fallline.types import Run
 
-__all__ = ["Data", "Figure", "figure_of"]
+__all__ = ["VALIDATION", "Data", "Figure", "figure_of", "kind_of", "own_names", "strata"]
 
 Tree = Any
+VALIDATION = 0.2  # of a fold's training rows, as a recipe's own split
+
+
+def kind_of(model: Any, x: Tree, y: Tree) -> str | None:
+    """Return the kind of problem that a model is to solve; None: neither classes nor quantities, one or several a row.
+
+    Args:
+        model: a built and compiled Keras model.
+        x: (n, ...) inputs, or several.
+        y: (n, ...) targets, or several.
+    """
+    outputs = getattr(model, "outputs", None)
+    if not isinstance(y, np.ndarray) or (outputs is not None and len(outputs) != 1):
+        return None
+    kind = static_statistics(model, x if isinstance(x, np.ndarray) else None, y).get("problem_kind")
+    by_cell = y.ndim > 2 or (outputs is not None and len(outputs[0].shape) > 2)  # a target for every step or pixel
+    return None if kind is None or (by_cell and kind not in ("regression", "multioutput")) else str(kind)
+
+
+def strata(kind: str | None, y: Tree) -> np.ndarray:
+    """Return (n,) words for classes, by which folds are stratified, or numbers that are not.
+
+    Args:
+        kind: of problem, None: none that is known.
+        y: targets.
+
+    >>> strata("multiclass", np.eye(3)[[2, 0]]).tolist(), strata(None, np.zeros((2, 5))).tolist()
+    (['2', '0'], [0.0, 1.0])
+    """
+    labels = labels_of(kind or "", y)
+    return np.arange(rows_of(y, "y"), dtype=float) if labels is None else labels.astype(str)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +71,24 @@ class Data:
     y: Tree
     kind: str | None
     pairs: list[tuple[np.ndarray, np.ndarray]]
+
+    def parts(
+        self, pair: tuple[np.ndarray, np.ndarray], validated: bool, *, group: Any = None, time: Any = None
+    ) -> tuple[np.ndarray, ...]:
+        """Return (training rows, validation rows, held-out rows) of a fold.
+
+        Args:
+            pair: (training rows, held-out rows).
+            validated: a part of the training rows validates; else none do.
+            group: labels (n,): rows of equal value stay in one part.
+            time: numbers or dates (n,): validation rows follow the training rows.
+        """
+        rows, held = pair
+        if not validated:
+            return rows, np.zeros(0, np.int64), held
+        about = strata(self.kind, self.y)
+        ((inner, validation),) = make_folds(about, folds=1, share=VALIDATION, rows=rows, group=group, time=time)
+        return inner, validation, held
 
 
 @dataclass(frozen=True)
@@ -94,6 +148,20 @@ class Figure:
         return {name: np.where(np.isnan(scores), fill, scores) for name, scores in table.items()}
 
 
+def own_names(model: Any, data: Data) -> list[str]:
+    """Return the names of what a model computes itself: its loss, and its metrics.
+
+    Args:
+        model: built and compiled.
+        data: that it is trained on.
+
+    Raises:
+        InputError: it does not take these inputs or targets.
+    """
+    few = keras.tree.map_structure(lambda a: a[:2], (data.x, data.y))
+    return ["loss", *metric_names(model, few)]
+
+
 def figure_of(data: Data, models: Mapping[str, Any], wanted: str | None) -> Figure:
     """Return what the arms are compared by.
 
@@ -108,7 +176,7 @@ def figure_of(data: Data, models: Mapping[str, Any], wanted: str | None) -> Figu
     control = next(iter(models.values()))
     outputs = getattr(control, "outputs", None)
     if data.kind is None or (outputs is not None and len(outputs) != 1):
-        names = ["loss", *(one.name for one in _metrics(control))]
+        names = own_names(control, data)
         name = wanted or "loss"
         if name not in names:
             raise InputError(f"There is no metric {name!r} for these targets; there is {', '.join(names)}.")
@@ -126,10 +194,6 @@ def figure_of(data: Data, models: Mapping[str, Any], wanted: str | None) -> Figu
     if name not in scores:
         raise InputError(f"There is no metric {name!r} for this problem; its scores are {', '.join(scores)}.")
     return Figure(name, scores[name], own=False)
-
-
-def _metrics(model: Any) -> list[Any]:
-    return list(model._compile_metrics.metrics) if model._compile_metrics is not None else []
 
 
 def _gives_probabilities(model: Any, x: Tree) -> bool:

@@ -27,7 +27,9 @@ def labels_of(kind: str, y: np.ndarray) -> np.ndarray | None:
     return flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0].astype(np.int64)
 
 
-def score_outputs(kind: str, y: np.ndarray, outputs: np.ndarray) -> tuple[Score, ...]:
+def score_outputs(
+    kind: str, y: np.ndarray, outputs: np.ndarray, *, sample_weight: np.ndarray | None = None, n_bootstrap: int = 0
+) -> tuple[Score, ...]:
     """Score what a model gives; what fits no problem of this kind scores NaN.
 
     A single output stands for a class by its nearness: 0.8 speaks for class 1 with 0.8, and 2.1 for class 2.
@@ -36,24 +38,31 @@ def score_outputs(kind: str, y: np.ndarray, outputs: np.ndarray) -> tuple[Score,
         kind: ``regression``, ``multioutput``, ``binary``, ``multiclass`` or ``multilabel``.
         y: (n,) or (n, k) targets as the model was given them.
         outputs: (n, ...) what it gives.
+        sample_weight: (n,) of the rows.
+        n_bootstrap: as in `fallline.score.score`.
 
     >>> [one.metric for one in score_outputs("binary", np.array([0, 1]), np.array([[0.1], [0.9]]))]
     ['log_loss', 'accuracy', 'auc']
     """
-    from fallline.score import score
+    from fallline import score as scores
+
+    def score(kind: str, targets: np.ndarray, shown: np.ndarray) -> tuple[Score, ...]:
+        return scores.score(
+            cast(ProblemKind, kind), targets, shown, n_bootstrap=n_bootstrap, sample_weight=sample_weight
+        )
 
     out, targets = outputs.reshape(len(outputs), -1).astype(np.float64), y.reshape(len(y), -1)
     labels = labels_of(kind, y)
     if labels is not None:
         kind, labels, out = _as_probabilities(labels, out)
-        return score(cast(ProblemKind, kind), labels, out, n_bootstrap=0)
+        return score(kind, labels, out)
     if out.shape != targets.shape:
         out = np.full(targets.shape, np.nan)
     if kind == "multilabel":
-        return score("multilabel", targets.astype(np.int64), np.clip(out, 0.0, 1.0), n_bootstrap=0)
+        return score("multilabel", targets.astype(np.int64), np.clip(out, 0.0, 1.0))
     if targets.shape[1] == 1:
-        return score("regression", targets[:, 0], out[:, 0], n_bootstrap=0)
-    return score("multioutput", targets, out, n_bootstrap=0)
+        return score("regression", targets[:, 0], out[:, 0])
+    return score("multioutput", targets, out)
 
 
 def _as_probabilities(labels: np.ndarray, out: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:

@@ -183,12 +183,15 @@ def _as_gain(found: Evaluation, one: Difference) -> Gain:
 
 
 def _chosen_in(found: Evaluation) -> Section:
+    what = "a recipe" if isinstance(found.chosen[0], Recipe) else "a model"
     told = (
-        f"Inside each outer fold a recipe was chosen on other rows. There it scored {number(found.selected_on)} on "
+        f"Inside each outer fold {what} was chosen on other rows. There it scored {number(found.selected_on)} on "
         "average: that figure was selected on and flatters; the scores above were not."
     )
-    told_of = enumerate(found.chosen[:30], start=1)
-    folds = [Fold(f"Chosen in fold {i}", (_toml(recipe, f"Recipe of fold {i}"),)) for i, recipe in told_of]
+    folds: list[Block] = []
+    for i, one in enumerate(found.chosen[:30], start=1):
+        told_of = _toml(one, f"Recipe of fold {i}") if isinstance(one, Recipe) else Paragraph(name(one, 60))
+        folds.append(Fold(f"Chosen in fold {i}", (told_of,)))
     return Section("chosen", "What was chosen", (Paragraph(told), *folds))
 
 

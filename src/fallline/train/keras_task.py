@@ -23,7 +23,7 @@ from fallline.train.keras_support import convolves, couples_rows, normalises, pa
 from fallline.train.keras_terms import Terms
 from fallline.train.keras_weights import spreader
 
-__all__ = ["KerasTask", "keras_task", "seeded"]
+__all__ = ["KerasTask", "keras_task", "metric_names", "seeded"]
 
 Tree = Any
 
@@ -82,7 +82,7 @@ def keras_task(
     """
     model.optimizer.build(model.trainable_variables)
     own = [np.asarray(v.value) for v in model.optimizer.variables]
-    names = _metric_names(model, sample)
+    names = metric_names(model, sample)
     spread = spreader(model, sample)
     metrics = [np.asarray(v.value) for v in model.metrics_variables]
     coupled, padded = couples_rows(model), pads_evaluation(model)
@@ -205,8 +205,16 @@ def _own_update(model: keras.Model) -> Callable[..., tuple[Tree, Tree]]:
     return update
 
 
-def _metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, ...]:
-    """Create the metrics' variables by one batch, and return the names of the scalar ones without the loss."""
+def metric_names(model: keras.Model, sample: tuple[Tree, Tree]) -> tuple[str, ...]:
+    """Create the metrics' variables by one batch, and return the names of the scalar ones without the loss.
+
+    Args:
+        model: built and compiled.
+        sample: a small batch (x, y).
+
+    Raises:
+        InputError: the model, its loss or its metrics do not take the batch.
+    """
     # Symbolically: every operation that runs by itself would be compiled by itself.
     x, y = keras.tree.map_structure(
         lambda a: keras.KerasTensor(a.shape, keras.backend.standardize_dtype(a.dtype)), sample

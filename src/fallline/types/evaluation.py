@@ -55,7 +55,7 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation(Reported):
-    """Scores of recipes and baselines on the held-out rows of the same folds.
+    """Scores of recipes or Keras models and of baselines on the held-out rows of the same folds.
 
     Args:
         metric: the main metric.
@@ -68,7 +68,7 @@ class Evaluation(Reported):
         differences: paired, of the main metric, of every contender against every one after it.
         folds: (training rows, held-out rows) of each fold.
         seeds: of the trainings; empty: each recipe's own.
-        chosen: nested: the recipe that was chosen inside each outer fold.
+        chosen: nested: the recipe, or the name of the Keras model, that was chosen inside each outer fold.
         selected_on: nested: mean score of the chosen recipes on the rows that they were chosen by, which flatters.
         trainings: how many trainings it took.
         notes: sentences for the reader.
@@ -83,7 +83,7 @@ class Evaluation(Reported):
     differences: tuple[Difference, ...]
     folds: tuple[tuple[np.ndarray, np.ndarray], ...]
     seeds: tuple[int, ...]
-    chosen: tuple[Recipe, ...] = ()
+    chosen: tuple[Recipe | str, ...] = ()
     selected_on: float = math.nan
     trainings: int = 0
     notes: tuple[str, ...] = field(default=())
