@@ -384,6 +384,7 @@ def _dense(units: int, activation: str | None = None) -> Any:
         (3, "softmax", CLASSES, "sparse_categorical_crossentropy"),
         (3, "softmax", np.eye(3)[CLASSES], "categorical_crossentropy"),
         (1, None, QUANTITY, "mse"),
+        (1, "tanh", BINARY, "hinge"),
         (1, None, QUANTITY.reshape(-1, 1), "mean_absolute_error"),
     ],
 )
@@ -411,6 +412,7 @@ def test_sound_models_pass(units: int, activation: str | None, y: np.ndarray, lo
         (1, "sigmoid", QUANTITY, "binary_crossentropy", "serious"),
         (2, None, QUANTITY, "mse", "serious"),
         (1, "sigmoid", BINARY, "mse", "note"),
+        (1, "sigmoid", BINARY, "hinge", "warning"),
         (3, "softmax", np.array(["setosa", "versicolor", "virginica"])[CLASSES], "categorical_crossentropy", "serious"),
         (1, "sigmoid", np.array(["no", "yes"], object)[BINARY], "binary_crossentropy", "serious"),
     ],

@@ -321,6 +321,12 @@ CASES: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
             },
         ),
         (
+            {"layers": [dense("a", 1, "relu", None), dense("out", 9, None, "a")], "n_train": 100, "n_features": 9,
+             "problem_kind": "multioutput", "target_width": 9},
+            {"layers": [dense("a", 3, "relu", None), dense("out", 9, None, "a")], "n_train": 100, "n_features": 9,
+             "problem_kind": "multioutput", "target_width": 9},
+        ),
+        (
             {"layers": [dense("a", 9, "relu", None, weights=10**6)], "n_train": 100},
             {"layers": [dense("a", 9, "relu", None, weights=10**4)], "n_train": 100},
         ),

@@ -42,6 +42,8 @@ LARGER = 100.0
 GAP = 0.5
 # Beyond this share explained, the training made up for a narrow layer, which is then a remark.
 POOR = 0.7
+# Targets in a row that one number cannot give, but for a lucky relation between them.
+MANY = 3
 
 
 def examine(
@@ -64,7 +66,7 @@ def examine(
     dense = [layer for layer in weighted[:-1] if layer.kind == "Dense" and layer.units]
     narrow = min(dense, key=lambda layer: layer.units or 0) if dense else None
     classes = len(class_counts) if class_counts and problem_kind == "multiclass" else 0
-    if narrow is not None and problem_kind in ("regression", "binary", "multiclass"):
+    if narrow is not None and (problem_kind in ("regression", "binary", "multiclass") or (target_width or 1) >= MANY):
         units = int(narrow.units or 0)
         inputs = min(narrow.fan_in or 0, n_features or 0)
         if (units == 1 and inputs >= 2) or (classes > 2 and units < math.log2(classes)):

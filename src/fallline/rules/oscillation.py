@@ -82,11 +82,12 @@ def examine(
 
 
 def _calm(values: np.ndarray) -> bool:
-    """True when the second half of a curve hardly turns, or turns on the way by less than a swing."""
+    """True when the second half of a curve never turns, or seldom and by less than a swing."""
     half = values[len(values) // 2 :]
     if len(half) < SYMPTOM.min_epochs // 2:
         return False
-    return _turns(half) < TURNS and jitter(half) < SWING_OF_LEVEL * abs(float(np.median(half)))
+    turns = _turns(half)
+    return turns == 0 or (turns < TURNS and jitter(half) < SWING_OF_LEVEL * abs(float(np.median(half))))
 
 
 def _turns(values: np.ndarray) -> float:

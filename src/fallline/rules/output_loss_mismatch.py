@@ -3,9 +3,9 @@
 What it does
 ------------
 Checks the activation and width of the output against the loss and against the targets: one softmax unit, sigmoid or
-linear or ReLU under a cross-entropy that expects probabilities, a loss that expects logits behind a softmax, integer
-labels under ``categorical_crossentropy``, labels that are words, a bounded output with targets outside its range, too
-few output units, and mse where classes are meant.
+linear or ReLU under a cross-entropy that expects probabilities, a loss that expects logits behind a softmax, a hinge
+loss of outputs that cannot be negative, integer labels under ``categorical_crossentropy``, labels that are words, a
+bounded output with targets outside its range, too few output units, and mse where classes are meant.
 
 Why it hurts
 ------------
@@ -38,6 +38,8 @@ __all__ = ["SYMPTOM", "examine"]
 
 SYMPTOM = Symptom("S23", "output-loss-mismatch", "learning", ("before", "after"))
 
+# Losses that compare an output with labels -1 and 1 (Keras turns 0 and 1 into them).
+HINGES = ("hinge", "squared_hinge")
 CLASS_KINDS = ("binary", "multiclass", "multilabel")
 
 
@@ -205,6 +207,17 @@ def _targets_under_cross_entropy(f: _Facts) -> Iterator[_Fault]:
         )
 
 
+def _hinge(f: _Facts) -> Iterator[_Fault]:
+    if f.loss in HINGES and f.activation in RANGES and RANGES[f.activation][0] > -1.0:
+        yield _Fault(
+            "warning",
+            0.9,
+            f"The loss {f.loss} drives outputs to -1 and below for one class, but a {f.activation} output "
+            f"stays above {RANGES[f.activation][0]:.4g}.",
+            "use a tanh or linear output, or sigmoid with binary_crossentropy",
+        )
+
+
 def _width(f: _Facts) -> Iterator[_Fault]:
     if f.units is None or f.width is None or f.loss == "sparse_categorical_crossentropy":
         return
@@ -270,6 +283,7 @@ CHECKS = (
     _activation_under_cross_entropy,
     _several_labels,
     _targets_under_cross_entropy,
+    _hinge,
     _width,
     _quantities,
 )
