@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,11 @@ from fallline.train.jobs import fold_pairs
 from fallline.treatments import discover
 from fallline.types import Comparison, Experiment, Problem
 
-__all__ = ["Pair", "Plan", "Scored", "account"]
+__all__ = ["Key", "Memory", "Pair", "Plan", "Scored", "account"]
 
 Pair = tuple[np.ndarray, np.ndarray]  # (training rows, held-out rows)
+Key = tuple[str, int, str]  # of an arm, the seed, the metric
+Memory = MutableMapping[Key, np.ndarray]  # -> (folds,) scores
 
 
 @dataclass(frozen=True, eq=False)

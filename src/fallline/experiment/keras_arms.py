@@ -6,7 +6,7 @@ be judged by the very rows that it stopped by; here it validates on a part of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from fallline.data import require_classes
 from fallline.errors import InputError
-from fallline.experiment.account import Pair, Plan, Scored
+from fallline.experiment.account import Key, Memory, Pair, Plan, Scored
 from fallline.experiment.enough import EnoughError
 from fallline.experiment.keras_figure import VALIDATION, Data, figure_of, kind_of, strata
 from fallline.experiment.outputs import labels_of
@@ -29,12 +29,10 @@ from fallline.train.keras_settings import build, compiled
 from fallline.treatments import design_key, design_of, facts_of, treat
 from fallline.types import Design, Run
 
-__all__ = ["Memory", "score_models"]
+__all__ = ["score_models"]
 
 Tree = Any
 Known = Callable[[], Mapping[str, Any]]
-Key = tuple[str, int, str]  # of a design, the seed, the metric
-Memory = MutableMapping[Key, np.ndarray]  # -> (folds,) scores
 # Whose networks see other inputs, or begin otherwise: in mid-run there is nothing for them to go on from.
 _FROM_THE_BEGINNING = {
     **dict.fromkeys(("scale-inputs", "whiten-inputs", "fill-missing"), "it changes what the network is given"),

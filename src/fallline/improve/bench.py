@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fallline.experiment.account import Memory
 from fallline.types import Diagnosis, Experiment, Progress, Run, Score
 
 __all__ = ["Bench", "OnProgress"]
@@ -25,6 +26,7 @@ class Bench(ABC):
         most_arms: of one experiment: enough that a population fills the machine, few enough that Holm's correction for
             their number leaves a clear effect visible.
         last: names of treatments that are tried behind all others.
+        memory: scores that are known on the folds of each partition; (): nothing is remembered.
     """
 
     control: Any
@@ -34,6 +36,7 @@ class Bench(ABC):
     pace: float = 0.0
     most_arms: int = 8
     last: tuple[str, ...] = ()
+    memory: tuple[Memory, ...] = ()
 
     @abstractmethod
     def treated(self, subject: Any, names: tuple[str, ...]) -> Any | None:
@@ -62,7 +65,9 @@ class Bench(ABC):
 
     def remembers(self, subject: Any, seeds: Sequence[int], partition: int) -> bool:
         """Return whether an experiment would find the subject's scores without training it."""
-        return False
+        key = self.key(subject)
+        known = {seed for one, seed, _ in self.memory[partition] if one == key} if self.memory else set()
+        return known.issuperset(seeds)
 
     def constant(self, metric: str) -> float | None:
         """Return what the best constant prediction scores; None where there is none to tell.

@@ -14,7 +14,7 @@ import numpy as np
 from fallline.data import folds as make_folds
 from fallline.errors import InputError
 from fallline.experiment.account import Plan, account
-from fallline.experiment.keras_arms import Memory, score_models
+from fallline.experiment.keras_arms import score_models
 from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
 from fallline.improve.bench import Bench, OnProgress
 from fallline.keras_config import anew, copied, fills_gaps
@@ -101,7 +101,7 @@ class KerasBench(Bench):
         self.x, self.y = as_arrays(x, "x", gaps=True), as_arrays(y, "y")
         rows = rows_of((self.x, self.y), "x and y")
         self._facts: dict[str, Mapping[str, Any]] = {}
-        self._memory: tuple[Memory, Memory] = ({}, {})  # of each partition
+        self.memory = ({}, {})
         self.inner = np.arange(rows)
         plain = isinstance(self.x, np.ndarray) and isinstance(self.y, np.ndarray)
         self.kind = facts_of(control.build(), self.x, self.y).get("kind") if plain else None
@@ -174,14 +174,8 @@ class KerasBench(Bench):
         """Compare designs with a control on the rows of the choices; what was trained before is remembered."""
         x, y = self._rows(self.inner)
         plan = Plan(seeds, self.partitions[partition], self.metric, on_progress=on_progress)
-        found = score_models(control, arms, x, y, plan, training={}, memory=self._memory[partition])
+        found = score_models(control, arms, x, y, plan, training={}, memory=self.memory[partition])
         return account(found, seeds)
-
-    def remembers(self, subject: Any, seeds: Sequence[int], partition: int) -> bool:
-        """Return whether an experiment would find the subject's scores without training it."""
-        key = self.key(subject)
-        known = {seed for design, seed, _ in self._memory[partition] if design == key}
-        return known.issuperset(seeds)
 
     def constant(self, metric: str) -> float | None:
         """Return what the best constant prediction scores on the rows of the choices."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,8 +12,8 @@ import numpy as np
 from fallline import recipe as recipes
 from fallline.data import restricted
 from fallline.errors import InputError
-from fallline.experiment import experiment
-from fallline.experiment.recipe_arms import constant_scores
+from fallline.experiment.account import Plan, account
+from fallline.experiment.recipe_arms import constant_scores, recipe_key, score_recipes
 from fallline.improve.bench import Bench, OnProgress
 from fallline.search import metric_of, partition
 from fallline.train import train_problem
@@ -55,6 +54,7 @@ class TableBench(Bench):
         self.inner = restricted(problem, self.rows)
         self.partitions = [partition(self.inner, folds, seed=seed + place, **split) for place in (0, 1)]
         self._known: Known = {}
+        self.memory = ({}, {})
         # What contradicts the table is said before any work.
         prepare(self.inner, self.control, self.partitions[0][0], self._known)
         digest = hashlib.sha256(problem.fingerprint.encode() + np.ascontiguousarray(problem.y).tobytes())
@@ -81,8 +81,7 @@ class TableBench(Bench):
 
     def key(self, subject: Any) -> str:
         """Return what tells two recipes apart."""
-        text = json.dumps(recipes.to_mapping(subject), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return recipe_key(subject)
 
     def diagnosed(self, subject: Any, on_progress: OnProgress) -> Diagnosis:
         """Train once on the rows of the choices and say what is wrong."""
@@ -96,11 +95,10 @@ class TableBench(Bench):
     def experiment(
         self, control: Any, arms: Mapping[str, Any], seeds: Sequence[int], partition: int, on_progress: OnProgress
     ) -> Experiment:
-        """Compare recipes with a control on the rows of the choices."""
-        return experiment(
-            control, arms, self.inner, seeds=seeds, folds=self.partitions[partition], metric=self.metric,
-            on_progress=on_progress,
-        )  # fmt: skip
+        """Compare recipes with a control on the rows of the choices; what was trained before is remembered."""
+        plan = Plan(seeds, self.partitions[partition], self.metric, on_progress=on_progress)
+        found = score_recipes(control, arms, self.inner, plan, memory=self.memory[partition])
+        return account(found, seeds)
 
     def constant(self, metric: str) -> float | None:
         """Return what the best constant prediction scores on the rows of the choices."""

@@ -26,7 +26,7 @@ from fallline.train.programs import begin, plan_of, program_key
 from fallline.train.table_task import ProgramKey, TableProgram, table_program
 from fallline.types import Problem, Recipe, Run
 
-__all__ = ["ended_at_once", "in_waves", "memory_for_members", "state_bytes", "train_many_problems"]
+__all__ = ["ended_at_once", "in_waves", "memory_for_members", "state_bytes", "train_many_problems", "train_recipes"]
 
 Tree = Any
 
@@ -143,6 +143,39 @@ def train_many_problems(
     configure()
     jobs = list(_jobs(problem, recipes, seeds, folds))
     fork = None if fork_at is None else _fork(jobs, fork_at, names, memory, on_progress)
+    return _runs(jobs, memory, on_progress, fork, scored=scored)
+
+
+def train_recipes(
+    problem: Problem,
+    recipes: Sequence[Recipe],
+    *,
+    seeds: Iterable[int],
+    folds: Sequence[Fold],
+    on_progress: OnProgress | None = None,
+) -> Iterator[list[Run]]:
+    """Yield the runs of one recipe after another, so that what is done is not lost when the rest is not wanted.
+
+    Networks that share a program are compiled once here, too. All recipes are checked before the first is trained.
+
+    Args:
+        problem: the problem.
+        recipes: what differs.
+        seeds: of each recipe.
+        folds: of each seed, pairs (training rows, held-out rows).
+        on_progress: as for `fallline.train`.
+    """
+    configure()
+    jobs = list(_jobs(problem, recipes, seeds, folds))
+    for index in range(len(recipes)):
+        own = [job for job in jobs if job.facts["recipe_index"] == index]
+        yield _runs(own, None, on_progress, None, scored=True)
+
+
+def _runs(
+    jobs: Sequence[_Job], memory: int | None, on_progress: OnProgress | None, fork: Fork | None, *, scored: bool
+) -> list[Run]:
+    """Train jobs, those of one program at once, and return their runs in the jobs' order."""
     found: dict[int, Run] = {}
     for key, places in _groups(jobs):
         for place, fitted, program, causes in _train_group(key, [jobs[i] for i in places], memory, on_progress, fork):
