@@ -385,6 +385,8 @@ def _dense(units: int, activation: str | None = None) -> Any:
         (3, "softmax", np.eye(3)[CLASSES], "categorical_crossentropy"),
         (1, None, QUANTITY, "mse"),
         (1, "tanh", BINARY, "hinge"),
+        (1, "exponential", np.abs(QUANTITY), "poisson"),
+        (1, "relu", np.abs(QUANTITY), "msle"),
         (1, None, QUANTITY.reshape(-1, 1), "mean_absolute_error"),
     ],
 )
@@ -413,6 +415,8 @@ def test_sound_models_pass(units: int, activation: str | None, y: np.ndarray, lo
         (2, None, QUANTITY, "mse", "serious"),
         (1, "sigmoid", BINARY, "mse", "note"),
         (1, "sigmoid", BINARY, "hinge", "warning"),
+        (1, None, np.abs(QUANTITY), "poisson", "serious"),
+        (1, None, QUANTITY, "msle", "serious"),
         (3, "softmax", np.array(["setosa", "versicolor", "virginica"])[CLASSES], "categorical_crossentropy", "serious"),
         (1, "sigmoid", np.array(["no", "yes"], object)[BINARY], "binary_crossentropy", "serious"),
     ],

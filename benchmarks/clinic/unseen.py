@@ -1,6 +1,7 @@
-"""Programs that no rule was fitted to: ``python -m benchmarks.clinic.unseen [--half read|kept] [--only WORDS]``.
+"""Programs that no rule was fitted to: ``python -m benchmarks.clinic.unseen [--half read|kept|later] [--only WORDS]``.
 
-Two random halves: the rules may be mended by what the first shows, the second is looked at afterwards.
+Two random halves: the rules may be mended by what the first shows, the second is looked at afterwards. When the rules
+had been mended by the second, too, a third part was written.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from benchmarks.clinic.program import Said
 from benchmarks.clinic.run import Row
 from benchmarks.clinic.unseen_healthy import HEALTHY
+from benchmarks.clinic.unseen_later import LATER
 from benchmarks.clinic.unseen_outputs import DATA_AND_OUTPUTS
 from benchmarks.clinic.unseen_program import Unseen
 from benchmarks.clinic.unseen_trainings import TRAININGS
@@ -27,13 +29,13 @@ from benchmarks.clinic.unseen_trainings import TRAININGS
 __all__ = ["UNSEEN", "figures", "halves", "main", "run_unseen"]
 
 FAULTY = {**DATA_AND_OUTPUTS, **TRAININGS}
-UNSEEN = {**FAULTY, **HEALTHY}
-READ, KEPT = "read", "kept"
+UNSEEN = {**FAULTY, **HEALTHY, **LATER}
+READ, KEPT, LAST = "read", "kept", "later"
 
 
 def halves() -> dict[str, tuple[str, ...]]:
-    """Return half -> its programs, faulty ones first; drawn by their names."""
-    found: dict[str, tuple[str, ...]] = {READ: (), KEPT: ()}
+    """Return part -> its programs: two halves, faulty ones first, drawn by their names, and those written later."""
+    found: dict[str, tuple[str, ...]] = {READ: (), KEPT: (), LAST: tuple(LATER)}
     for part in (FAULTY, HEALTHY):
         drawn = sorted(part, key=lambda name: zlib.crc32(name.encode()))
         found[READ] += tuple(drawn[::2])
@@ -106,7 +108,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the programs of one half and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clinic.unseen", description=__doc__.splitlines()[0])
-    parser.add_argument("--half", default=READ, choices=(READ, KEPT), help="which programs")
+    parser.add_argument("--half", default=READ, choices=(READ, KEPT, LAST), help="which programs")
     parser.add_argument("--only", default="", help="only programs that contain one of these words, by commas")
     parser.add_argument("--seeds", type=int, default=1, help="trials of each program")
     parser.add_argument("--out", type=Path, help="file of the trials")

@@ -4,8 +4,9 @@ What it does
 ------------
 Checks the activation and width of the output against the loss and against the targets: one softmax unit, sigmoid or
 linear or ReLU under a cross-entropy that expects probabilities, a loss that expects logits behind a softmax, a hinge
-loss of outputs that cannot be negative, integer labels under ``categorical_crossentropy``, labels that are words, a
-bounded output with targets outside its range, too few output units, and mse where classes are meant.
+loss of outputs that cannot be negative, a loss that takes logarithms of what can be negative, integer labels under
+``categorical_crossentropy``, labels that are words, a bounded output with targets outside its range, too few output
+units, and mse where classes are meant.
 
 Why it hurts
 ------------
@@ -40,6 +41,7 @@ SYMPTOM = Symptom("S23", "output-loss-mismatch", "learning", ("before", "after")
 
 # Losses that compare an output with labels -1 and 1 (Keras turns 0 and 1 into them).
 HINGES = ("hinge", "squared_hinge")
+UNBOUNDED = ("linear", "leaky_relu")
 CLASS_KINDS = ("binary", "multiclass", "multilabel")
 
 
@@ -218,6 +220,24 @@ def _hinge(f: _Facts) -> Iterator[_Fault]:
         )
 
 
+def _logarithms(f: _Facts) -> Iterator[_Fault]:
+    """Yield what a loss that takes logarithms cannot read."""
+    if f.loss == "poisson" and f.activation in (*UNBOUNDED, *(n for n, (low, _) in RANGES.items() if low < 0)):
+        yield _Fault(
+            "serious",
+            0.9,
+            f"The loss poisson takes the logarithm of the output, but a {f.activation} output can be negative.",
+            "use exponential or softplus as the output activation",
+        )
+    if f.loss in ("poisson", "msle") and f.low is not None and f.low < -ROUNDING:
+        yield _Fault(
+            "serious",
+            0.95,
+            f"The targets run from {f.low:.4g}, but {f.loss} expects none below 0.",
+            "use mse, or targets that are not centred",
+        )
+
+
 def _width(f: _Facts) -> Iterator[_Fault]:
     if f.units is None or f.width is None or f.loss == "sparse_categorical_crossentropy":
         return
@@ -284,6 +304,7 @@ CHECKS = (
     _several_labels,
     _targets_under_cross_entropy,
     _hinge,
+    _logarithms,
     _width,
     _quantities,
 )
