@@ -40,7 +40,8 @@ def noisy() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def noisy_runs() -> dict[str, Any]:
-    train = lambda seed: fl.train(noisy(), X, Y, epochs=3, batch_size=16, early_stopping=False, seed=seed, verbose=0)  # noqa: E731
+    keywords: dict[str, Any] = {"batch_size": 16, "early_stopping": False, "verbose": 0, "watch": False}
+    train = lambda seed: fl.train(noisy(), X, Y, epochs=3, seed=seed, **keywords)  # noqa: E731
     return {"first": train(1), "again": train(1), "other": train(2)}
 
 
@@ -196,6 +197,7 @@ def test_which_models_may_be_padded() -> None:
 @pytest.mark.slow
 def test_training_goes_on_where_it_ended() -> None:
     keywords: dict[str, Any] = {"batch_size": 16, "shuffle": False, "early_stopping": False, "verbose": 0}
+    keywords["watch"] = False
     build = lambda: keras.models.clone_model(overfitting())  # noqa: E731
     twice, once = build(), build()
     once.set_weights(twice.get_weights())

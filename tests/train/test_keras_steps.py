@@ -44,7 +44,7 @@ def test_batch_normalisation_and_metrics_leave_the_padding_out(weighted: bool) -
     second.compile_from_config(first.get_compile_config())
     weight = RNG.uniform(0.5, 2.0, 37).astype("float32") if weighted else None
     given = {"epochs": 4, "batch_size": 16, "shuffle": False, "sample_weight": weight, "verbose": 0}
-    run = fl.train(first, X[:37], Y[:37], validation_data=(X[37:], Y[37:]), early_stopping=False, **given)
+    run = fl.train(first, X[:37], Y[:37], validation_data=(X[37:], Y[37:]), early_stopping=False, watch=False, **given)
     kept = second.fit(X[:37], Y[:37], validation_data=(X[37:], Y[37:]), **given)
     for mine, other in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5)

@@ -25,7 +25,8 @@ def chosen(name: str, *more: str) -> Recipe:
 
 
 def fit(model: keras.Model, name: str, steps: int, y: Any = Y, **keywords: Any) -> fl.Run:
-    return fl.train(model, X, y, recipe=chosen(name), epochs=steps, early_stopping=False, verbose=0, **keywords)
+    keywords = {"early_stopping": False, "verbose": 0, "watch": False, **keywords}
+    return fl.train(model, X, y, recipe=chosen(name), epochs=steps, **keywords)
 
 
 def linear(**keywords: Any) -> keras.Model:
