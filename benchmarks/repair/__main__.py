@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )  # fmt: skip
                 rows.append(row)
             print(f"{place}/{len(todo)} {json.dumps(row)}", file=sys.stderr, flush=True)
-            _write(path, group, rows, len(cases))
+            part = {"finished": len(rows), "of": len(cases), "half": given.half or "both", "seed": given.seed}
+            _write(path, group, rows, part)
         if rows:
             print(json.dumps(summary(rows), indent=1))
     return 0
@@ -88,15 +89,15 @@ def _tell(event: Any) -> None:
 
 def _cases(group: str, given: argparse.Namespace) -> list[Case]:
     if group == "faults":
-        found = fault_cases(given.seed)
+        tables = halves().get(given.half)  # a repair is developed on the one half and measured on the other
+        found = [case for case in fault_cases(given.seed) if tables is None or case.table in tables]
     else:
         described = find_cases(given.data)
         if isinstance(described, str):
             print(described)
             return []
         found = program_cases(described, given.seed)
-    tables = halves().get(given.half)  # a repair is developed on the one half and measured on the other
-    found = [case for case in found if given.only in case.what and (tables is None or case.table in tables)]
+    found = [case for case in found if given.only in case.what]
     random.Random(given.seed).shuffle(found)  # what is left out is a random part
     return found[: given.sample] if given.sample else found
 
@@ -119,12 +120,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _write(path: Path, group: str, rows: Sequence[dict[str, Any]], cases: int) -> None:
+def _write(path: Path, group: str, rows: Sequence[dict[str, Any]], part: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     date = datetime.now(UTC).isoformat(timespec="seconds")
     facts = {"date": date, "machine": describe_machine(), "versions": describe_versions()}
-    part = {"finished": len(rows), "of": cases, "figures": summary(rows)}
-    text = json.dumps({**facts, **part}, indent=1)
+    text = json.dumps({**facts, **part, "figures": summary(rows)}, indent=1)
     lines = ",\n".join("  " + json.dumps(row) for row in rows)  # one case a line
     path.write_text(f'{text.rstrip()[:-2]},\n "cases": [\n{lines}\n ]\n}}\n')
 
