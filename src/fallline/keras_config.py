@@ -16,6 +16,7 @@ __all__ = [
     "compile_like",
     "copied",
     "fills_gaps",
+    "loss_weights",
     "own_functions",
     "settle",
     "without_tensorflow",
@@ -139,6 +140,12 @@ def compile_like(copy: Any, model: Any) -> None:
     given = model._compile_config.config
     with without_tensorflow(), keras.saving.custom_object_scope(own_functions(model)):
         copy.compile(**{name: keras.tree.map_structure(fresh, value) for name, value in given.items()})
+
+
+def loss_weights(model: Any) -> Any:
+    """Return the weights of the outputs' losses that a model was compiled with; None: none, or it is not compiled."""
+    given = getattr(model, "_compile_config", None)
+    return None if given is None else given.config.get("loss_weights")
 
 
 def fills_gaps(model: Any, x: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris, make_circles, make_moons
 
 import fallline as fl
 from fallline.errors import InputError
+from fallline.keras_config import loss_weights
 
 CIRCLES = tuple(np.asarray(a) for a in make_circles(400, factor=0.5, noise=0.1, random_state=1))
 MOONS = tuple(np.asarray(a) for a in make_moons(400, noise=0.1, random_state=0))
@@ -236,3 +238,21 @@ def test_what_no_training_takes_is_still_checked() -> None:
         fl.diagnose_training(network(IRIS, Dense(1, "sigmoid")), np.full((150, 4), "a"), IRIS[1] > 0, loss=BINARY)
     with pytest.raises(InputError, match="takes a Keras model"):
         fl.diagnose_training("model", *CIRCLES)
+
+
+def test_the_weights_of_the_losses_come_along_with_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, [keras.layers.Dense(1)(inputs), keras.layers.Dense(1)(inputs)])
+    model.compile("sgd", loss=["mse", "mse"], loss_weights=[0.2, 3.0])
+    trained: list[keras.Model] = []
+
+    def caught(copy: keras.Model, *_: object, **__: object) -> None:
+        trained.append(copy)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("fallline.train.diagnosed"), "train", caught)
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    for loss, weights in ((None, [0.2, 3.0]), (["mae", "mse"], None)):
+        with pytest.raises(KeyboardInterrupt):
+            fl.diagnose_training(model, x, [x[:, :1], x[:, 1:2]], loss=loss, optimizer=None, epochs=1, batch_size=8)
+        assert loss_weights(trained.pop()) == weights

@@ -17,7 +17,7 @@ from fallline.experiment.account import Plan, account
 from fallline.experiment.keras_arms import score_models
 from fallline.experiment.outputs import constant_outputs, labels_of, score_outputs
 from fallline.improve.bench import Bench, OnProgress
-from fallline.keras_config import anew, copied, fills_gaps
+from fallline.keras_config import anew, copied, fills_gaps, loss_weights
 from fallline.train import diagnose_training, train
 from fallline.train.arrays import as_arrays, rows_of
 from fallline.treatments import design_key, design_of, facts_of, finished_model, treat
@@ -65,13 +65,14 @@ def design_from(model: Any, loss: Any, optimizer: Any, training: Mapping[str, An
 def _recompiled(model: keras.Model, loss: Any, optimizer: Any) -> keras.Model:
     copy = copied(model)
     before = bool(getattr(model, "compiled", False))
+    weights = loss_weights(model) if loss is None else None
     loss = loss if loss is not None else (model.loss if before else None)
     if loss is None:
         raise InputError("The model is not compiled, so that a loss must be given: fl.improve(model, x, y, loss=...).")
     kept = model.optimizer if before else None
     if optimizer is None and kept is not None:
         optimizer = anew(kept)
-    copy.compile(optimizer=optimizer if optimizer is not None else "adam", loss=loss)
+    copy.compile(optimizer=optimizer if optimizer is not None else "adam", loss=loss, loss_weights=weights)
     return copy
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.diagnose import diagnose, examine
 from fallline.errors import FalllineError, InputError
-from fallline.keras_config import anew, copied
+from fallline.keras_config import anew, copied, loss_weights
 from fallline.rules import plain_checked, static_statistics
 from fallline.train.api import train
 from fallline.types import Diagnosis, Run
@@ -139,6 +139,7 @@ def _copy(model: keras.Model) -> keras.Model:
 def _compile(copy: keras.Model, model: keras.Model, before: dict[str, Any], loss: Any, optimizer: Any) -> None:
     """Compile with what was given, else with what the model was compiled with; accuracy is watched for classes."""
     compiled = bool(getattr(model, "compiled", False))
+    weights = loss_weights(model) if loss is None else None
     loss = loss if loss is not None else (model.loss if compiled else None)
     if loss is None:
         return  # the training guesses the loss that fits the output
@@ -147,4 +148,5 @@ def _compile(copy: keras.Model, model: keras.Model, before: dict[str, Any], loss
     if isinstance(optimizer, keras.optimizers.Optimizer):
         optimizer = anew(optimizer)
     labels = before.get("problem_kind") in ("binary", "multiclass", "multilabel")
-    copy.compile(optimizer=optimizer or "rmsprop", loss=loss, metrics=["accuracy"] if labels else None)
+    metrics = ["accuracy"] if labels else None
+    copy.compile(optimizer=optimizer or "rmsprop", loss=loss, loss_weights=weights, metrics=metrics)
