@@ -53,15 +53,15 @@ def examine(
     if missing_inputs or missing_targets:
         parts = []
         if missing_inputs:
-            parts.append(f"{missing_inputs:,} inputs in {int(rows_with_missing or 0):,} rows")
+            parts.append(f"{_counted(missing_inputs, 'input')} in {_counted(int(rows_with_missing or 0), 'row')}")
         if missing_targets:
-            parts.append(f"{missing_targets:,} targets")
+            parts.append(_counted(missing_targets, "target"))
         names = list(inputs_with_missing or ())
         where = f" (first in {names[0]})" if names else ""
         yield SYMPTOM.finding(
             "serious",
             1.0,
-            f"{' and '.join(parts).capitalize()} are NaN or infinite{where}: they make the loss NaN in the first step.",
+            f"NaN or infinite: {' and '.join(parts)}{where}, which makes the loss NaN in the first step.",
             evidence=evidence,
             cause="Missing values were not replaced.",
             what_to_try=WHAT_TO_TRY,
@@ -80,3 +80,7 @@ def examine(
         cause="A number was written where a value is missing, and the network reads it as a measurement.",
         what_to_try=WHAT_TO_TRY,
     )
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
