@@ -47,6 +47,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Data": ("read_table", "make_problem", "Problem"),
     "Networks": ("networks", "lsuv", "pretrain", "loss_landscape"),
     "In scikit-learn": ("Classifier", "Regressor"),
+    "Errors": ("errors",),
 }
 _OPTIONS = "\n    options:\n      heading_level: 3\n      show_root_heading: true\n      show_root_full_path: false\n"
 _MARK = re.compile(r"^<!-- symptoms: (\w+) -->$", re.MULTILINE)

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fallline import errors as errors
     from fallline import watch as watch
     from fallline.data import folds as folds
     from fallline.data import make_problem as make_problem
@@ -65,6 +66,7 @@ __all__ = [
     "default_recipe",
     "diagnose",
     "diagnose_training",
+    "errors",
     "evaluate",
     "experiment",
     "find_learning_rate",
@@ -104,6 +106,7 @@ _HOMES = {
     "folds": "fallline.data:folds",
     "diagnose": "fallline.diagnose:diagnose",
     "diagnose_training": "fallline.train:diagnose_training",
+    "errors": "fallline.errors:",
     "evaluate": "fallline.evaluate:evaluate",
     "experiment": "fallline.experiment:experiment",
     "find_learning_rate": "fallline.train:find_learning_rate",
