@@ -72,6 +72,16 @@ def test_scaled_and_whitened_inputs_are_what_they_say():
     np.testing.assert_allclose(np.cov(white, rowvar=False), np.eye(3), atol=1e-3)
 
 
+def test_an_input_of_ones_stays_the_bias_that_it_may_be():
+    from keras import layers
+
+    x = np.column_stack([X[:, 0] * 20 + 50, np.ones(len(X)), np.full(len(X), -500.0)])
+    given = model(layers.Dense(1, use_bias=False), loss="mse")
+    scaled = np.asarray(fl.treat(given, "scale-inputs", x.astype("float32"), X[:, 0]).build().layers[0](x))
+    np.testing.assert_allclose(scaled[:, 1:], np.broadcast_to([1.0, -1.0], (len(x), 2)), atol=1e-6)
+    assert scaled[:, 0].std() == pytest.approx(1.0, abs=1e-4)
+
+
 def test_missing_values_are_filled():
     from keras import layers
 

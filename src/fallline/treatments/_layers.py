@@ -31,6 +31,9 @@ _ACTIVATIONS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU"
 _TAIL = ("Activation", "Softmax", "Reshape", "Flatten", "Rescaling", "Dropout", *_ACTIVATIONS)
 
 
+# An input whose sd is so small beside its mean does not vary: float32 tells no more.
+_CONSTANT = 1e-7
+
 # What joins several branches: each of them computes a part of the output.
 _MERGERS = ("Average", "Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate", "Dot")
 
@@ -211,9 +214,16 @@ def starts_with_scaling(model: Entry) -> str | None:
 
 
 def scaling(mean: Any, variance: Any, *, name: str = "scale_inputs") -> Entry:
-    """Return a Normalization layer with these numbers; a constant input is only centred."""
+    """Return a Normalization layer with these numbers.
+
+    An input that does not vary is not centred, for a column of ones may be the only bias that a network has: it stays,
+    or becomes 1 or -1 where it is larger.
+    """
+    constant = [v <= (_CONSTANT * m) ** 2 for m, v in zip(mean, variance, strict=True)]
     numbers = {
-        "mean": [float(m) for m in mean],
-        "variance": [float(v) if v > 0 else 1.0 for v in variance],
+        "mean": [0.0 if same else float(m) for m, same in zip(mean, constant, strict=True)],
+        "variance": [
+            max(1.0, float(m) ** 2) if same else float(v) for m, v, same in zip(mean, variance, constant, strict=True)
+        ],
     }
     return entry("Normalization", name, axis=-1, **numbers)
