@@ -58,7 +58,7 @@ def evaluate(
     metric: str | None = None,
     stratify: bool = True,
     group: Any = None,
-    time: str | None = None,
+    time: Any = None,
     share: float = 0.2,
     seed: int = 0,
     sample_weight: Any = None,

@@ -91,37 +91,21 @@ def examine(
         )  # fmt: skip
         return
     suspect, absurd = (SUSPECT_SIGN, ABSURD_SIGN) if sign else (SUSPECT_PLAIN, ABSURD_PLAIN)
-    known = sign or optimizer_name in PLAIN
+    judged = (sign or optimizer_name in PLAIN) and not rate_is_scheduled
+    usual = f"The learning rate {first_rate:.3g} is high for {optimizer_name}; usual is {absurd / 100:.3g}."
     if loss is None:
-        if known and rate >= absurd and not rate_is_scheduled:
-            yield _finding(
-                "warning", 0.5,
-                f"The learning rate {first_rate:.3g} is high for {optimizer_name}; usual is {absurd / 100:.3g}.",
-                evidence,
-            )  # fmt: skip
+        if judged and rate >= absurd:
+            yield _finding("warning", 0.5, usual, evidence)
         return
-    values = finite(loss)[1]
-    start = max(abs(start_loss or 0.0), abs(reference_loss or 0.0))
     poor = explained is not None and explained < POOR
-    stayed = len(values) > 0 and end_level(values) > STAYED * float(values[0])
-    if stayed and start > 0 and end_level(values) > LEAP * start and (explained is None or poor):
-        evidence |= {"start_loss": start, "final_loss": end_level(values)}
-        yield _finding(
-            "serious", 0.8,
-            f"The training loss leapt from {start:.4g} to {end_level(values):.4g} and stayed there, at a learning "
-            f"rate of {first_rate:.3g}.", evidence,
-        )  # fmt: skip
+    start = max(abs(start_loss or 0.0), abs(reference_loss or 0.0))
+    seen = _leap(finite(loss)[1], start, first_rate, evidence) if explained is None or poor else None
+    if seen is None and poor:
+        seen = _large_steps(network_update_ratio, first_rate, evidence)
+    if seen is not None:
+        yield seen
         return
-    step = _median(network_update_ratio)
-    if step is not None and step > STEP and poor:
-        evidence["step_of_weights"] = step
-        yield _finding(
-            "warning", 0.75,
-            f"Each step changes the weights by {100 * step:.0f} % of their size: the learning rate {first_rate:.3g} is "
-            "too high.", evidence,
-        )  # fmt: skip
-        return
-    if known and poor and rate >= suspect and not rate_is_scheduled:
+    if judged and poor and rate >= suspect:
         evidence["explained"] = float(explained or 0.0)
         yield _finding(
             "warning", 0.75 if rate >= absurd else 0.6,
@@ -129,15 +113,39 @@ def examine(
             f"{100 * max(0.0, float(explained or 0.0)):.0f} % of what there is to explain.", evidence,
         )  # fmt: skip
         return
-    if known and rate >= absurd and not rate_is_scheduled:
-        yield _finding(
-            "note", 0.5,
-            f"The learning rate {first_rate:.3g} is high for {optimizer_name}; usual is {absurd / 100:.3g}. This "
-            "training coped with it.", evidence,
-        )  # fmt: skip
+    if judged and rate >= absurd:
+        yield _finding("note", 0.5, f"{usual} This training coped with it.", evidence)
         return
     if batch_size == 1 and optimizer_name in PLAIN and explained is not None and explained < 0.9:
         yield from _by_single_rows(rate, momentum, evidence)
+
+
+def _leap(
+    values: np.ndarray, start: float, first_rate: float, evidence: dict[str, float | int | str]
+) -> Finding | None:
+    """Return a finding where the loss leapt up and stayed there."""
+    stayed = len(values) > 0 and end_level(values) > STAYED * float(values[0])
+    if not (stayed and start > 0 and end_level(values) > LEAP * start):
+        return None
+    return _finding(
+        "serious", 0.8,
+        f"The training loss leapt from {start:.4g} to {end_level(values):.4g} and stayed there, at a learning rate of "
+        f"{first_rate:.3g}.", evidence | {"start_loss": start, "final_loss": end_level(values)},
+    )  # fmt: skip
+
+
+def _large_steps(
+    network_update_ratio: np.ndarray | None, first_rate: float, evidence: dict[str, float | int | str]
+) -> Finding | None:
+    """Return a finding where a step changes the weights by much of their size."""
+    step = _median(network_update_ratio)
+    if step is None or not step > STEP:
+        return None
+    return _finding(
+        "warning", 0.75,
+        f"Each step changes the weights by {100 * step:.0f} % of their size: the learning rate {first_rate:.3g} is too "
+        "high.", evidence | {"step_of_weights": step},
+    )  # fmt: skip
 
 
 def _by_single_rows(rate: float, momentum: float, evidence: dict[str, float | int | str]) -> Iterator[Finding]:

@@ -95,6 +95,49 @@ def _of_another_scale(shift: float, shrink: float) -> Finding:
     )  # fmt: skip
 
 
+def _rows(n_validation: int | None) -> dict[str, int]:
+    return {"validation_rows": int(n_validation)} if n_validation else {}
+
+
+def _jumps(
+    values: np.ndarray, held: np.ndarray, start: float, n_validation: int | None, one_row: float
+) -> Finding | None:
+    """Return a finding where the validation loss jumps and the training loss does not."""
+    noise, noise_train = jitter(held), jitter(values)
+    if not (noise > NOISY * start and noise > NOISIER * noise_train):
+        return None
+    little = noise < one_row
+    return SYMPTOM.finding(
+        "note" if little else "warning",
+        0.5 if little else 0.75,
+        f"The validation loss jumps by {noise:.3g} from epoch to epoch, {100 * noise / start:.0f} % of "
+        f"where it started, while the training loss moves by {noise_train:.3g}."
+        + (f" One of the {n_validation} validation rows can make that much." if little else ""),
+        evidence={
+            "val_noise": noise, "train_noise": noise_train, "noise_share": noise / start, **_rows(n_validation)
+        },
+        cause="The validation set has too few rows to judge by.",
+        what_to_try=WHAT_TO_TRY,
+    )  # fmt: skip
+
+
+def _uncertain(held: np.ndarray, start_loss: float, n_validation: int) -> Finding | None:
+    """Return a finding where the mean over so few rows is too uncertain to choose by."""
+    level = float(np.median(held[len(held) // 2 :]))
+    uncertain = CHANCE * abs(level) / np.sqrt(n_validation)
+    if not (uncertain > TOO_UNCERTAIN * abs(start_loss) and abs(level) < 2 * abs(start_loss)):
+        return None
+    return SYMPTOM.finding(
+        "warning",
+        0.6,
+        f"Only {n_validation} rows validate: their mean loss of {level:.3g} is uncertain by about "
+        f"{uncertain:.2g}, too much to choose by.",
+        evidence={"val_loss": level, "uncertainty": uncertain, **_rows(n_validation)},
+        cause="The validation set has too few rows to judge by.",
+        what_to_try=WHAT_TO_TRY,
+    )
+
+
 def _by_curves(
     loss: np.ndarray,
     val_loss: np.ndarray,
@@ -109,37 +152,14 @@ def _by_curves(
     _, held = finite(val_loss)
     if len(held) < SYMPTOM.min_epochs:
         return
-    rows = {"validation_rows": int(n_validation)} if n_validation else {}
     learned = drop_scale(start_loss, float(np.min(held)))
     start = max(abs(start_loss), np.finfo(float).tiny)
-    noise, noise_train = jitter(held), jitter(values)
-    if noise > NOISY * start and noise > NOISIER * noise_train:
-        little = noise < one_row
-        yield SYMPTOM.finding(
-            "note" if little else "warning",
-            0.5 if little else 0.75,
-            f"The validation loss jumps by {noise:.3g} from epoch to epoch, {100 * noise / start:.0f} % of "
-            f"where it started, while the training loss moves by {noise_train:.3g}."
-            + (f" One of the {n_validation} validation rows can make that much." if little else ""),
-            evidence={"val_noise": noise, "train_noise": noise_train, "noise_share": noise / start, **rows},
-            cause="The validation set has too few rows to judge by.",
-            what_to_try=WHAT_TO_TRY,
-        )
+    found = _jumps(values, held, start, n_validation, one_row)
+    if found is None and n_validation and members == 1:  # the members of an ensemble validate on different rows
+        found = _uncertain(held, start_loss, n_validation)
+    if found is not None:
+        yield found
         return
-    if n_validation and members == 1:  # the members of an ensemble validate on different rows
-        level = float(np.median(held[len(held) // 2 :]))
-        uncertain = CHANCE * abs(level) / np.sqrt(n_validation)
-        if uncertain > TOO_UNCERTAIN * abs(start_loss) and abs(level) < 2 * abs(start_loss):
-            yield SYMPTOM.finding(
-                "warning",
-                0.6,
-                f"Only {n_validation} rows validate: their mean loss of {level:.3g} is uncertain by about "
-                f"{uncertain:.2g}, too much to choose by.",
-                evidence={"val_loss": level, "uncertainty": uncertain, **rows},
-                cause="The validation set has too few rows to judge by.",
-                what_to_try=WHAT_TO_TRY,
-            )
-            return
     if loss_is_running:
         return
     both = np.isfinite(loss[: len(val_loss)]) & np.isfinite(val_loss[: len(loss)])
@@ -154,7 +174,7 @@ def _by_curves(
             0.8 if n_validation else 0.65,
             f"The validation loss ({float(np.median(held)):.4g}) stays far below the training loss ({level:.4g}): the "
             "validation rows are easier than the training rows.",
-            evidence={"loss": level, "val_loss": float(np.median(held)), "gap": gap, **rows},
+            evidence={"loss": level, "val_loss": float(np.median(held)), "gap": gap, **_rows(n_validation)},
             cause="The validation rows are few, were drawn differently, or also stand in the training set.",
             what_to_try=WHAT_TO_TRY,
         )

@@ -3,8 +3,8 @@
 - Batch normalisation keeps padded rows out of its statistics, so that a smaller last batch needs no program of its own.
 - Maximum pooling over windows that do not overlap compares strided views: XLA's gradient of a window costs 9 ms for
   256 x 28 x 28 x 6, this 2 ms. Equal values give the gradient to the first, as there.
-- A convolution of few channels is products with banded matrices (see `fallline.network.banded`): LeNet-5's two take 14
-  ms a step instead of 36 (batch 256, 32 x 32 x 3).
+- A convolution of few channels is products with banded matrices (see `fallline.network.banded`): LeNet-5's two take 16
+  ms a step instead of 35 (batch 256, 32 x 32 x 3).
 - Dropout and Gaussian noise draw by a cheap hash of Keras' own seed state instead of threefry, whose mask of 32 x 64
   costs 68 us on a CPU, more than the step of a small network.
 """
