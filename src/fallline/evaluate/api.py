@@ -30,6 +30,7 @@ from fallline.search import (
     partition,
     with_split,
 )
+from fallline.train.jobs import keras_keywords
 from fallline.types import Evaluation, Recipe
 
 __all__ = ["evaluate"]
@@ -122,20 +123,16 @@ def evaluate(
     if y is None and isinstance(x, tuple) and len(x) == 2:
         x, y = x
     contenders = _contenders(what)
-    training = {
-        "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "early_stopping": early_stopping,
-        "class_weight": class_weight,
-    }  # fmt: skip
-    training = {name: value for name, value in training.items() if value is not None}
+    recipes = isinstance(next(iter(contenders.values())), Recipe)
+    training = keras_keywords(
+        beside_recipe=recipes, epochs=epochs, batch_size=batch_size, shuffle=shuffle, early_stopping=early_stopping,
+        class_weight=class_weight,
+    )  # fmt: skip
     given = {
         "folds": folds, "repeats": repeats, "seeds": seeds, "metric": metric, "stratify": stratify, "group": group,
         "time": time, "share": share, "seed": seed, "sample_weight": sample_weight, "on_progress": on_progress,
     }  # fmt: skip
-    if isinstance(next(iter(contenders.values())), Recipe):
-        if training:
-            raise InputError(
-                f"{', '.join(training)} belongs to Keras models; a recipe says it in its [training] section."
-            )
+    if recipes:
         task = _table_task(contenders, x, y, target, kind, **given)
     else:
         if x is None or y is None or target is not None or kind is not None:

@@ -10,7 +10,7 @@ from fallline.errors import InputError, is_count
 from fallline.experiment.account import Plan, account
 from fallline.recipe import default
 from fallline.train.api import is_keras_model, make_recipe_problem
-from fallline.train.jobs import distinct_seeds
+from fallline.train.jobs import distinct_seeds, keras_keywords
 from fallline.types import Design, Experiment, Recipe, Run
 
 __all__ = ["experiment"]
@@ -79,17 +79,14 @@ def experiment(
     if fork_at is not None and not is_count(fork_at, least=1):
         raise InputError(f"fork_at = {fork_at!r} is not allowed: it takes a number of epochs, at least 1.")
     plan = Plan(distinct_seeds(seeds), folds, metric, fork_at, on_progress)
-    training = {
-        "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "early_stopping": early_stopping,
-        "class_weight": class_weight,
-    }  # fmt: skip
-    given = {name: value for name, value in training.items() if value is not None}
     if y is None and isinstance(x, tuple) and len(x) == 2:
         x, y = x
     recipe = _recipe_of(control)
+    training = keras_keywords(
+        beside_recipe=recipe is not None, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
+        early_stopping=early_stopping, class_weight=class_weight,
+    )  # fmt: skip
     if recipe is not None:
-        if given:
-            raise InputError(f"{', '.join(given)} belongs to Keras models; a recipe says it in its [training] section.")
         from fallline.experiment.recipe_arms import score_recipes
 
         problem = make_recipe_problem(x, y, target, kind, None)
@@ -103,7 +100,7 @@ def experiment(
         raise InputError("A Keras model is trained on x and y: fl.experiment(model, treatments, x, y).")
     from fallline.experiment.keras_arms import score_models
 
-    return account(score_models(control, treated, x, y, plan, training=given), plan.seeds)
+    return account(score_models(control, treated, x, y, plan, training=training), plan.seeds)
 
 
 def _recipe_of(control: Any) -> Recipe | None:

@@ -12,7 +12,7 @@ from fallline import recipe as recipes
 from fallline.errors import InputError, is_count
 from fallline.types import Recipe
 
-__all__ = ["Fold", "distinct_seeds", "fold_pairs", "seeds_of", "varied"]
+__all__ = ["Fold", "distinct_seeds", "fold_pairs", "keras_keywords", "seeds_of", "varied"]
 
 Fold = tuple[np.ndarray, np.ndarray]  # (training rows, held-out rows)
 
@@ -56,6 +56,21 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple, np.ndarray)):
         return "[" + ", ".join(_text(one) for one in value) + "]"
     return value if isinstance(value, str) else repr(value)
+
+
+def keras_keywords(*, beside_recipe: bool, **given: Any) -> dict[str, Any]:
+    """Return the keywords of a Keras model's training that were given, those that are not None.
+
+    Raises:
+        InputError: there are some beside a recipe.
+
+    >>> keras_keywords(beside_recipe=False, epochs=3, shuffle=None)
+    {'epochs': 3}
+    """
+    found = {name: value for name, value in given.items() if value is not None}
+    if found and beside_recipe:
+        raise InputError(f"{', '.join(found)} belongs to Keras models; a recipe says it in its [training] section.")
+    return found
 
 
 def seeds_of(seeds: Any) -> list[int]:
