@@ -1,4 +1,4 @@
-"""Repair: ``python -m benchmarks.repair [--group faults|programs] [--half H] [--sample N] [--data FOLDER] [--resume]``.
+"""Repair: ``python -m benchmarks.repair [--group faults|programs] [--half H] [--sample N] [--seed S] [--resume]``.
 
 `fallline.improve` is given trainings with a known fault; what it hands back is trained with fresh seeds and held to the
 healthy recipe or the known fix, beside a random search over the treatments that may train as often.
@@ -19,14 +19,13 @@ from typing import Any
 from benchmarks.clinic.programs import find_cases
 from benchmarks.clinic.tables import halves
 from benchmarks.repair.cases import Case, fault_cases, program_cases
+from benchmarks.repair.figures import summary
 from benchmarks.repair.judge import beside, repaired
 from benchmarks.results_file import describe_machine, describe_versions
 
-__all__ = ["main", "summary"]
+__all__ = ["main"]
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-# Shares of cases to be cured.
-BARS = {"faults": 0.9, "programs": 0.65}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,11 +33,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--group", default="both", choices=("faults", "programs", "both"))
     parser.add_argument("--half", choices=sorted(halves()), help="faults on the data sets of this half alone")
     parser.add_argument("--sample", type=int, default=0, help="so many cases, drawn at random (default: all)")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--only", default="", help="cases whose name contains this, or one of these,by,commas")
+    parser.add_argument("--skip", default="", help="without those whose name contains this, or one of these")
     parser.add_argument("--trainings", type=int, default=150, help="that one repair may take (default 150)")
     parser.add_argument("--seconds", type=float, help="that one repair may take (default: only trainings count)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="in all; the rest is left out")
-    parser.add_argument("--seed", type=int, default=0, help="of rows, first weights and the sample")
+    parser.add_argument("--seed", type=int, default=0, help="of rows, first weights, folds, draws and the order")
     parser.add_argument("--no-random", action="store_true", help="without the random search")
     parser.add_argument("--resume", action="store_true", help="go on where the result files end")
     parser.add_argument("--random-only", action="store_true", help="the random search for cases of the result files")
@@ -52,32 +52,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Repair the cases; return 0 whether or not the bars are reached, for a figure is a figure."""
     given = _parser().parse_args(arguments)
     end = time.monotonic() + 60 * given.minutes
+    versions = describe_versions()  # of the code that is loaded, whatever is checked out later
     for group in ("faults", "programs") if given.group == "both" else (given.group,):
         cases = _cases(group, given)
         path = given.out / f"repair-{group}.json"
-        goes_on = (given.resume or given.random_only) and path.exists()
-        rows = json.loads(path.read_text())["cases"] if goes_on else []
-        there = {(row["what"], row["table"]): place for place, row in enumerate(rows)}
+        there = json.loads(path.read_text()) if (given.resume or given.random_only) and path.exists() else {"cases": []}
+        rows = there["cases"]
+        known = {(row["what"], row["table"], row["seed"]): place for place, row in enumerate(rows)}
         if given.random_only:
-            todo = [c for c in cases if (c.what, c.table) in there and "random" not in rows[there[c.what, c.table]]]
+            todo = [one for one in cases if (at := known.get(one.key)) is not None and "random" not in rows[at]]
         else:
-            todo = [case for case in cases if (case.what, case.table) not in there]
+            todo = [one for one in cases if one.key not in known]
         for place, case in enumerate(todo, 1):
             if time.monotonic() > end:
                 print(f"the time is over: {len(todo) - place + 1} left out", file=sys.stderr)
                 break
             if given.random_only:
-                at = there[case.what, case.table]
-                row = rows[at] = beside(case, rows[at])
+                at = known[case.key]
+                row = rows[at] = beside(case, rows[at]) | {"random_commit": versions.get("commit")}
             else:
-                row = repaired(
+                row = {"commit": versions.get("commit")} | repaired(
                     case, trainings=given.trainings, seconds=given.seconds, randomly=not given.no_random,
                     told=_tell if given.tell else None,
                 )  # fmt: skip
                 rows.append(row)
             print(f"{place}/{len(todo)} {json.dumps(row)}", file=sys.stderr, flush=True)
-            part = {"finished": len(rows), "of": len(cases), "half": given.half or "both", "seed": given.seed}
-            _write(path, group, rows, part)
+            part = {"of": len(cases), "half": given.half or "both"}
+            part |= {"note": there["note"]} if "note" in there else {}
+            _write(path, rows, {"versions": versions, **part})
         if rows:
             print(json.dumps(summary(rows), indent=1))
     return 0
@@ -97,36 +99,25 @@ def _cases(group: str, given: argparse.Namespace) -> list[Case]:
             print(described)
             return []
         found = program_cases(described, given.seed)
-    found = [case for case in found if given.only in case.what]
+    found = [case for case in found if _named(case, given.only)]
+    if given.skip:
+        found = [case for case in found if not _named(case, given.skip)]
     random.Random(given.seed).shuffle(found)  # what is left out is a random part
     return found[: given.sample] if given.sample else found
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the shares that were cured; a case that failed with an error is not cured."""
-    found: dict[str, Any] = {}
-    for group in sorted({row["group"] for row in rows}):
-        own = [row for row in rows if row["group"] == group]
-        tried = [row for row in own if "random" in row]
-        found[group] = {
-            "cases": len(own),
-            "errors": sum("error" in row for row in own),
-            "cured": round(sum(row.get("improved_cures", False) for row in own) / len(own), 3),
-            "bar": BARS.get(group),
-            "cases_with_random_search": len(tried),
-            "cured_of_these": round(sum(r["improved_cures"] for r in tried) / len(tried), 3) if tried else None,
-            "cured_by_random_search": round(sum(r["random_cures"] for r in tried) / len(tried), 3) if tried else None,
-        }
-    return found
+def _named(case: Case, parts: str) -> bool:
+    return any(part in case.what for part in parts.split(","))
 
 
-def _write(path: Path, group: str, rows: Sequence[dict[str, Any]], part: dict[str, Any]) -> None:
+def _write(path: Path, rows: Sequence[dict[str, Any]], part: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = {"date": date, "machine": describe_machine(), "versions": describe_versions()}
-    text = json.dumps({**facts, **part, "figures": summary(rows)}, indent=1)
-    lines = ",\n".join("  " + json.dumps(row) for row in rows)  # one case a line
-    path.write_text(f'{text.rstrip()[:-2]},\n "cases": [\n{lines}\n ]\n}}\n')
+    facts = {"date": date, "machine": describe_machine(), **part, "figures": summary(rows)}
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)  # one trial a line
+    new = path.with_suffix(".new")  # a file that is half written would lose what took hours
+    new.write_text(f'{json.dumps(facts, indent=1).rstrip()[:-2]},\n "cases": [\n{lines}\n ]\n}}\n')
+    new.replace(path)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Case:
         needed: share of it that counts as repaired.
         group: ``faults``, ``lost`` or ``programs``.
         published: of a program: what its description says that the fix reached, on rows and seeds of its own.
+        seed: of the rows and the first weights; also of the folds, the trainings and the random search.
     """
 
     what: str
@@ -57,6 +58,12 @@ class Case:
     needed: float = 0.98
     group: str = "faults"
     published: float | None = None
+    seed: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Return what tells trials apart."""
+        return self.what, self.table, self.seed
 
 
 def _case(program: Program, seed: int, **more: Any) -> Case:
@@ -68,7 +75,7 @@ def _case(program: Program, seed: int, **more: Any) -> Case:
     training = {"epochs": program.epochs, "batch_size": program.batch, "shuffle": program.shuffle}
     return Case(
         model=model, x=program.x, y=program.y, new_x=program.val_x, new_y=program.val_y, training=training,
-        classes=program.kind != "regression", **more,
+        classes=program.kind != "regression", seed=seed, **more,
     )  # fmt: skip
 
 
@@ -132,5 +139,5 @@ def _made(one: Mapping[str, Any], rows: Rows, seed: int, reference: Callable[...
 
     return Case(
         one["id"], one["data"]["kind"], model, x, y, new_x, new_y, {"epochs": epochs, "batch_size": batch},
-        classes=one["task"] not in ("regression",), reference=reference, group="programs",
+        classes=one["task"] not in ("regression",), reference=reference, group="programs", seed=seed,
     )  # fmt: skip

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchmarks.clinic.run import stream
 from benchmarks.repair.cases import Case
 
-__all__ = ["FRESH", "beside", "judge", "repaired"]
+__all__ = ["beside", "fresh", "judge", "repaired"]
 
-FRESH = (1001, 1002, 1003)  # seeds that no choice has seen
+_FRESH, _JUDGED = 1001, 3  # so many trainings judge, with seeds from here on, which no choice has seen
 FOLDS, SEEDS = 5, 2
 # Of a random draw: treatments in a chain.
 _LONGEST_CHAIN = 3
 
 
-def judge(case: Case, design: Any = None, seeds: Sequence[int] = FRESH) -> float:
+def fresh(case: Case) -> list[int]:
+    """Return the seeds that judge a case, others for each of its own seeds."""
+    return [_FRESH + _JUDGED * case.seed + place for place in range(_JUDGED)]
+
+
+def judge(case: Case, design: Any = None) -> float:
     """Return the mean figure of a design (default: the case as it is) over trainings with fresh seeds.
 
     Where there are gaps that it does not fill nothing can be trained: 0.
@@ -47,7 +53,7 @@ def judge(case: Case, design: Any = None, seeds: Sequence[int] = FRESH) -> float
     if not fills_gaps(model, x):
         return 0.0
     runs = fl.train_many(
-        model, x, y if (centre, scale) == (0.0, 1.0) else (y - centre) / scale, seeds=list(seeds),
+        model, x, y if (centre, scale) == (0.0, 1.0) else (y - centre) / scale, seeds=fresh(case),
         folds=[(rows, validation, held)], verbose=0, **training,
     )  # fmt: skip
     values = []
@@ -79,7 +85,8 @@ def repaired(
 ) -> dict[str, Any]:
     """Repair one case by `fallline.improve` and by a random search of equal cost; return a row of figures."""
     warnings.simplefilter("ignore")  # Keras has something to say about some of them
-    row: dict[str, Any] = {"what": case.what, "table": case.table, "group": case.group, "needed": case.needed}
+    row: dict[str, Any] = {"what": case.what, "table": case.table, "seed": case.seed, "group": case.group}
+    row |= {"needed": case.needed, "most_trainings": trainings}
     began, began_cpu = time.perf_counter(), time.process_time()
     try:
         row["reference"] = case.reference(judge)
@@ -113,12 +120,16 @@ def _improved(case: Case, trainings: int, seconds: float | None, told: Callable[
 
     found = fl.improve(
         case.model(), case.x, case.y, **case.training, budget=seconds, trainings=trainings, folds=_folds(case),
-        seeds=SEEDS, holdout=0, on_event=told,
+        seeds=_seeds(case), holdout=0, seed=case.seed, on_event=told,
     )  # fmt: skip
     return {
         "improved": judge(case, found.better), "kept": list(found.treatments), "trainings": found.trainings,
         "outcome": found.outcome, "findings": [one.symptom for one in found.before if one.severity != "note"],
     }  # fmt: skip
+
+
+def _seeds(case: Case) -> list[int]:
+    return [SEEDS * case.seed + place for place in range(SEEDS)]
 
 
 def _folds(case: Case) -> int:
@@ -130,14 +141,15 @@ def _random(case: Case, trainings: int) -> dict[str, Any]:
     from fallline.improve.keras_models import KerasBench, design_from
     from fallline.treatments import discover
 
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(stream(case.what, case.table, case.seed))  # each case has draws of its own
+    seeds = _seeds(case)[:1]
     design = design_from(case.model(), None, None, case.training)
     folds = _folds(case)
-    bench = KerasBench(design, case.x, case.y, folds=folds, holdout=0, metric=None, seed=0)
+    bench = KerasBench(design, case.x, case.y, folds=folds, holdout=0, metric=None, seed=case.seed)
     names = [one.name for one in discover()]
     best, gain, spent, tried = design, 0.0, 0, set()
     while True:
-        control = 0 if bench.remembers(design, [0], 0) else 1  # is trained once
+        control = 0 if bench.remembers(design, seeds, 0) else 1  # is trained once
         room = min(bench.most_arms, (trainings - spent) // folds - control)
         if room < 1:
             break
@@ -152,7 +164,7 @@ def _random(case: Case, trainings: int) -> dict[str, Any]:
                 break
         if not arms:
             break
-        found = bench.experiment(design, arms, [0], 0, lambda now: False)
+        found = bench.experiment(design, arms, seeds, 0, lambda now: False)
         spent += (control + len(arms)) * folds
         for one in found.comparisons:
             if one.mean > gain:
