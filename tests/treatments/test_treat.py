@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import fallline as fl
 from fallline.errors import InputError
 from fallline.recipe import default
-from fallline.treatments import finished_model
+from fallline.treatments import design_of, finished_model
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((80, 3)).astype("float32")
@@ -171,6 +173,34 @@ def test_an_open_entry_asks_for_the_data_or_a_number():
 def test_a_run_of_a_table_gives_its_recipe():
     run = fl.train("simple", X, Y.astype(int), epochs=2, verbose=0, watch=False)
     assert fl.treat(run, "larger-batch").training.batch_size == 4 * run.recipe.training.batch_size
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"epochs": 10, "batch_size": 4}, {"epochs": 40, "batch_size": 16}),
+        # 80 rows, a quarter of them at the most: from 6 steps an epoch, the last of them not full, to 4
+        ({"epochs": 10, "batch_size": 15}, {"epochs": 15, "batch_size": 20}),
+        ({"epochs": 10, "batch_size": 4, "early_stopping": 5}, {"epochs": 40, "batch_size": 16, "early_stopping": 20}),
+        ({"epochs": 9, "batch_size": 4, "shuffle": True}, {"epochs": 36, "batch_size": 16, "shuffle": True}),
+    ],
+)
+def test_larger_batches_take_as_many_steps(training, expected):
+    from keras import layers
+
+    given = design_of(model(layers.Dense(1, "sigmoid")), **training)
+    assert dict(fl.treat(given, "larger-batch", X, Y).training) == expected
+    longer = dict(fl.treat(given, "larger-batch").training)  # the rows are not known
+    assert longer["epochs"] / training["epochs"] == longer["batch_size"] / training["batch_size"] == 4
+
+
+def test_a_recipe_that_nothing_stops_takes_as_many_steps_with_larger_batches():
+    plain = default("simple")
+    fixed = replace(plain, training=replace(plain.training, epochs=10, batch_size=4),
+                    stopping=replace(plain.stopping, criterion="none"))  # fmt: skip
+    assert fl.treat(fixed, "larger-batch", X, Y.astype(int)).training.epochs == 40
+    stopped = replace(fixed, stopping=replace(fixed.stopping, criterion="patience"))
+    assert fl.treat(stopped, "larger-batch", X, Y.astype(int)).training.epochs == 10
 
 
 @pytest.mark.parametrize(
