@@ -165,6 +165,7 @@ def _random(case: Case, trainings: int) -> dict[str, Any]:
         if not arms:
             break
         found = bench.experiment(design, arms, seeds, 0, lambda now: False)
+        bench.metric = found.metric  # gains by another would not compare
         spent += (control + len(arms)) * folds
         for one in found.comparisons:
             if one.mean > gain:

@@ -10,6 +10,7 @@ import fallline as fl
 from fallline.errors import InputError
 from fallline.experiment import EnoughError, keras_arms
 from fallline.experiment.account import Plan
+from fallline.train.keras_settings import output_unit
 from fallline.treatments import design_of, treat
 from fallline.types import HeldOut, Run, Trace
 
@@ -102,6 +103,16 @@ def test_a_lost_training_scores_as_the_best_constant(monkeypatch, data):
     assert found.metric == "log_loss"
     np.testing.assert_allclose(found.scores["control"], np.log(2), atol=0.02)
     assert found["use-adam"].mean == 0
+
+
+def test_a_mean_of_networks_is_judged_by_what_each_of_them_gives(recorder, data):
+    averaged = treat(classifier(), "average-networks").build()
+    assert output_unit(averaged, data[0]) == ("sigmoid", 1)
+    found = fl.experiment(classifier(), ["average-networks", "use-adam"], *data, seeds=1, folds=FOLDS)
+    assert found.metric == "log_loss"
+    given = keras.Input((2,))
+    parts = [keras.layers.Dense(1, kind)(given) for kind in ("sigmoid", "tanh")]
+    assert output_unit(keras.Model(given, keras.layers.Average()(parts)), data[0]) == ("linear", 1)
 
 
 def test_stopping_ends_the_experiment(monkeypatch, data):

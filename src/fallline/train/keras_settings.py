@@ -95,14 +95,27 @@ def output_unit(model: keras.Model, x: Tree) -> tuple[str, int]:
         )
     values, width = np.asarray(out), int(out.shape[-1])
     if hasattr(model, "_output_layers") or isinstance(model, keras.Sequential):
-        last = model.layers[-1] if isinstance(model, keras.Sequential) else model.outputs[0]._keras_history.operation
-        named = str(getattr(getattr(last, "activation", None), "__name__", type(last).__name__)).lower()
-        return (named if named in ("softmax", "sigmoid") else "linear"), width
+        return _unit(model.outputs[0]), width
     # A subclassed model does not say which layer is its last; what comes out of it does.
     bounded = bool(((values > 0) & (values < 1)).all())
     if bounded and width > 1 and np.allclose(values.sum(axis=-1), 1.0, atol=1e-4):
         return "softmax", width
     return ("sigmoid" if bounded and len(values) >= _LOOKED_AT // 4 else "linear"), width
+
+
+def _unit(tensor: Any) -> str:
+    """Return what the layer does that a symbolic output comes from; of a mean of networks, what they all do.
+
+    A mean of probabilities is one, too: an average of networks is judged as each of them would be.
+    """
+    layer, node, place = tensor._keras_history
+    if isinstance(layer, keras.Model):
+        return _unit(layer.outputs[place])
+    if isinstance(layer, keras.layers.Average):
+        units = {_unit(one) for one in layer._inbound_nodes[node].input_tensors}
+        return units.pop() if len(units) == 1 else "linear"
+    named = str(getattr(getattr(layer, "activation", None), "__name__", type(layer).__name__)).lower()
+    return named if named in ("softmax", "sigmoid") else "linear"
 
 
 def guess_loss(model: keras.Model, x: Tree, y: np.ndarray) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
