@@ -12,17 +12,25 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import fallline as fl
+from fallline.data import make_problem
 from fallline.network import build_network
 from fallline.network.knots import bin_starts, knots_of
 from fallline.network.layers import PiecewiseEmbedding
+from fallline.train.prepared import prepare
+from fallline.train.programs import begin, program_key
+from fallline.train.table_task import table_program
 from fallline.types import NetworkRecipe
 
 BINS = 8
 
 
-@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-3, 3, width=32)), st.integers(0, 99))
-def test_knots_rise_from_the_smallest_value_and_are_few(values: np.ndarray, seed: int) -> None:
-    knots = knots_of(values, BINS, np.random.default_rng(seed))
+@given(
+    arrays(np.float64, st.integers(1, 60), elements=st.floats(-3, 3, width=32)), st.integers(0, 99), st.booleans()
+)
+def test_knots_rise_from_the_smallest_value_and_are_few(values: np.ndarray, seed: int, labelled: bool) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, len(values)) if labelled else None
+    knots = knots_of(values, BINS, rng, labels)
     assert len(knots) <= BINS + 1
     assert knots[0] == values.min()
     assert (np.diff(knots) >= 1e-3).all()
@@ -44,6 +52,32 @@ def test_many_rows_alike_in_every_bin() -> None:
     values = np.random.default_rng(0).exponential(size=20_000)
     counts = np.histogram(values, knots_of(values, BINS, np.random.default_rng(1)))[0]
     assert counts[1:-1] == pytest.approx(len(values) / BINS, rel=0.05)
+
+
+def test_with_labels_a_knot_lies_where_the_classes_part() -> None:
+    values = np.random.default_rng(0).uniform(size=2_000)
+    edges = (0.437, 0.441)  # classes that a quantile of an eighth does not find
+    labels = np.digitize(values, edges)
+    for seed in range(3):
+        knots = knots_of(values, BINS, np.random.default_rng(seed), labels)
+        plain = knots_of(values, BINS, np.random.default_rng(seed))
+        assert all(np.abs(knots - edge).min() < 0.002 for edge in edges)
+        assert max(np.abs(plain - edge).min() for edge in edges) > 0.002
+
+
+def test_a_table_s_members_bend_where_its_classes_part() -> None:
+    x = pd.DataFrame({"a": np.random.default_rng(0).uniform(size=400)})
+    y = np.where(x["a"] > 0.437, "over", "under")
+    problem = make_problem(x, y)
+    prepared = prepare(problem, fl.default_recipe("default", "embedding=piecewise", "members=2", "folds=2"))
+    program = table_program(program_key(prepared, problem))
+    _, fixed, _ = begin(program, prepared, problem.kind)
+    paths = [v.path for v in program.network.model.non_trainable_variables]
+    start = fixed[paths.index("piecewise/start")]
+    for knots, member in zip(start[:, 0], prepared.members, strict=True):
+        scaled, over = prepared.features[member.train_rows, 0], y[member.train_rows] == "over"
+        between = (knots > scaled[~over].max()) & (knots < scaled[over].min())
+        assert between.sum() == 1
 
 
 def test_the_embedding_interpolates_between_the_knots() -> None:

@@ -82,7 +82,7 @@ def test_nothing_stays_auto(kind: ProblemKind) -> None:
     ] == []
 
 
-@pytest.mark.parametrize(("n_rows", "embedding"), [(4_999, "periodic"), (5_000, "both")])
+@pytest.mark.parametrize(("n_rows", "embedding"), [(999, "periodic"), (1_000, "both")])
 def test_numbers_bend_where_there_are_rows_enough(n_rows: int, embedding: str) -> None:
     asked = {"kind": "binary", "n_rows": n_rows, "n_features": 5, "n_outputs": 1}
     assert resolve(default(), **asked).network.embedding == embedding

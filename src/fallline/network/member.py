@@ -67,7 +67,11 @@ class MemberNetwork:
         return self.recipe.kind == "rbf" or self.recipe.initializer == "lsuv" or bends
 
     def initial(
-        self, seed: int, x: np.ndarray | None = None, rates: NetworkRecipe | None = None
+        self,
+        seed: int,
+        x: np.ndarray | None = None,
+        rates: NetworkRecipe | None = None,
+        labels: np.ndarray | None = None,
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return (trainable, non-trainable) initial weights of the member with this seed, in the model's order.
 
@@ -76,6 +80,7 @@ class MemberNetwork:
             x: (n, features) its training rows; needed where `needs_data`.
             rates: its rates of dropout and noise, which are numbers among its weights, and its first frequencies'
                 spread; None: those of the network.
+            labels: (n,) the classes of these rows, where there are any.
         """
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
         numbers = rates or self.recipe
@@ -89,17 +94,17 @@ class MemberNetwork:
                 value = np.asarray(_random_rate(v.path, numbers), np.float32)
             fixed.append(value)
         if self.needs_data and x is not None:
-            self._set_bins(fixed, x, seed)
+            self._set_bins(fixed, x, seed, labels)
             trainable = self._from_data(trainable, fixed, x, rng, seed)
         return trainable, fixed
 
-    def _set_bins(self, fixed: list[np.ndarray], x: np.ndarray, seed: int) -> None:
+    def _set_bins(self, fixed: list[np.ndarray], x: np.ndarray, seed: int, labels: np.ndarray | None) -> None:
         """Put the bins of a piecewise embedding among the non-trainable weights."""
         paths = [v.path for v in self.model.non_trainable_variables]
         if "piecewise/start" in paths:
             places = [paths.index(f"piecewise/{name}") for name in ("start", "inverse")]
             rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
-            found = bin_starts(x[:, : self.numbers], fixed[places[0]].shape[1], rng)
+            found = bin_starts(x[:, : self.numbers], fixed[places[0]].shape[1], rng, labels)
             for place, value in zip(places, found, strict=True):
                 fixed[place] = value
 

@@ -195,7 +195,7 @@ def _network(network: NetworkRecipe, *, n_rows: int, n_features: int, random: bo
         initializer=_pick(network.initializer, default_initializer(activation)),
         # Where a number acts only beyond some value, waves alone find it late; on few rows the bends learn noise.
         # Measured on the calibration tables (benchmarks/README.md).
-        embedding=_pick(network.embedding, "none" if plain else "periodic" if n_rows < _MEDIUM else "both"),
+        embedding=_pick(network.embedding, "none" if plain else "periodic" if n_rows < _SMALL else "both"),
         dropout=_pick(network.dropout, 0.0 if plain or not random else 0.15),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from fallline.optimize import schedule_numbers
 from fallline.train.beginning import begin_optimizer
 from fallline.train.inside import Depth
-from fallline.train.orders import Plan, bucket, emphasis_of
+from fallline.train.orders import Member, Plan, bucket, emphasis_of
 from fallline.train.prepared import Prepared
 from fallline.train.pretrained import pretrained
 from fallline.train.table_task import ProgramKey, TableProgram
@@ -122,8 +122,14 @@ def plan_of(recipe: Recipe) -> Plan:
 def begin(program: TableProgram, prepared: Prepared, kind: ProblemKind) -> tuple[Any, Any, Any]:
     """Return initial weights and optimizer state, members in the leading axis."""
     members, network = prepared.members, program.network
-    rates, x = prepared.recipe.network, prepared.features
-    drawn = [network.initial(m.seed, x[m.train_rows] if network.needs_data else None, rates) for m in members]
+    rates, needs, labelled = prepared.recipe.network, network.needs_data, kind in ("binary", "multiclass")
+
+    def first(member: Member) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        rows = member.train_rows
+        labels = prepared.targets[rows] if labelled and needs else None
+        return network.initial(member.seed, prepared.features[rows] if needs else None, rates, labels)
+
+    drawn = [first(member) for member in members]
     if prepared.recipe.pretraining.method != "none":
         drawn = [
             (pretrained(network, prepared, kind, m, trainable, fixed), fixed)
