@@ -506,6 +506,34 @@ def test_embedded_codes_and_subclassed_models_are_not_examined_where_they_cannot
     result = check(model, codes, np.arange(50) % 2, loss="binary_crossentropy")
     assert "inputs-not-scaled" in result.not_examined
 
+    class Words(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.dense = keras.layers.Embedding(5000, 4), _dense(1, "sigmoid")
+
+        def call(self, x: Any) -> Any:
+            return self.dense(keras.ops.mean(self.words(x), axis=1))
+
+    class Places(keras.layers.Layer):  # type: ignore[misc]
+        """Words and places, as Keras' examples of transformers have them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = keras.layers.Embedding(5000, 4), keras.layers.Embedding(6, 4)
+
+        def call(self, x: Any) -> Any:
+            return self.words(x) + self.places(keras.ops.arange(6))
+
+    many = np.random.default_rng(0).integers(0, 5000, size=(400, 6))
+    labels = np.random.default_rng(1).integers(0, 2, 400)
+    layered = _model(Places(), keras.layers.Flatten(), _dense(1, "sigmoid"), shape=(6,))
+    for model in (Words(), layered):
+        words = check(model, many, labels, loss="binary_crossentropy")
+        assert "suspect-labels" not in warned(words)
+        assert {"inputs-not-scaled", "inputs-correlated"} <= set(words.not_examined)
+        quantities = check(model, many + 0.5, labels, loss="binary_crossentropy")  # no numbers of words
+        assert {"inputs-not-scaled", "suspect-labels"} <= set(warned(quantities))
+
     class Mine(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()

@@ -36,6 +36,7 @@ def test_events_text_and_quiet(table):
     assert isinstance(run(*arguments, "--report", page).exception, InputError)
     assert "simple" in shown.stdout
     assert "linear" in shown.stdout
+    assert "y (regression: a quantity)" in shown.stdout
     assert not {"\x1b", "\r"} & set(shown.output)
     done = run(*arguments, "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -55,5 +56,6 @@ def test_events_text_and_quiet(table):
 def test_mistakes(table, tmp_path):
     assert isinstance(run(table, "-t", "y", "--folds", "41").exception, InputError)
     assert isinstance(run(table, "-t", "z").exception, InputError)
+    assert "kind is 'multilabel'" in str(run(table, "-t", "y", "--kind", "multilabel").exception)
     assert isinstance(run(table, "-t", "y", "--recipe", tmp_path / "none.toml").exception, InputError)
     assert isinstance(run(table, "-t", "y", "--nested").exception, InputError)

@@ -20,6 +20,7 @@ def test_treatments_are_tried_and_the_account_is_kept(cli, data, tmp_path):
     shown = cli("experiment", *arguments, "--keep-going", "-o", str(kept), "--report", "page.html")
     assert shown.code == 0, shown.err
     assert "Does add-dropout improve the rmse?" in shown.out
+    assert "y (regression: a quantity)" in shown.out
     assert "scale-inputs has nothing to change" in shown.err
     written = json.loads(kept.read_text())
     assert [one["name"] for one in written["comparisons"]] == ["add-dropout"]
@@ -54,6 +55,7 @@ def test_mistakes_are_named(cli, data):
         (("--treat", "add-dropuot"), "add-dropout"),
         (("--treat", "add-dropuot", "--keep-going"), "add-dropout"),
         (("--treat", "add-dropout", "--fork-at", "3"), "fork_at"),
+        (("--treat", "add-dropout", "--kind", "multilabel"), "kind is 'multilabel'"),
     ):
         wrong = cli("experiment", str(data), "-t", "y", *SHORT, *arguments)
         assert wrong.code == 2, wrong.err

@@ -37,6 +37,8 @@ def test_mistakes_leave_nothing_behind(cli, data, tmp_path):
         ((str(data), "-t", "z"), "z"),
         ((str(data), "-t", "y", "--budget", "soon"), "budget"),
         ((str(data), "-t", "y", "--folds", "200"), "folds"),
+        ((str(data), "-t", "y", "--kind", "multilabel"), "kind is 'multilabel'"),
+        (("--resume", str(tmp_path), "--kind", "regression"), "--resume goes on"),
         (("--resume", str(tmp_path)), "no improvement"),
         ((), "No table"),
     ):

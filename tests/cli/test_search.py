@@ -32,6 +32,8 @@ def test_the_best_recipe_is_written(tmp_path):
     assert isinstance(run(*arguments, "--report", tmp_path / "search.html").exception, InputError)
     assert from_toml(best.read_text()).optimizer.learning_rate in (0.001, 0.02)
     assert isinstance(run(*arguments, "-o", best).exception, InputError)
+    assert "kind is 'multilabel'" in str(run(*arguments, "--kind", "multilabel").exception)
+    assert "y (regression: a quantity)" in shown.output
     assert not {"\x1b", "\r"} & set(shown.output)
     done = run(*arguments, "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 import fallline
 from fallline.cli import COMMANDS, group
-from fallline.cli.train import KINDS, PRESETS
+from fallline.cli.options import KINDS
+from fallline.cli.train import PRESETS
 from fallline.recipe.schema import entries
 from fallline.types import PROBLEM_KINDS
 

@@ -40,6 +40,23 @@ def test_everything_is_said_and_saved(cli: Cli, table: Path, training: FakeTrain
     assert not RunFolder.open(folder).verify()
 
 
+def test_grades_are_taken_for_classes_and_the_first_lines_say_so_and_how_to_change_it(
+    cli: Cli, tmp_path: Path, training: FakeTraining
+) -> None:
+    grades = ["size,grade", *(f"{i / 7:.3f},{3 + i % 3}" for i in range(60))]
+    (tmp_path / "wine.csv").write_text("\n".join(grades), encoding="utf-8")
+    done = cli("train", "wine.csv", "-t", "grade")
+    told = " ".join(done.out.split())
+    assert "why The target 'grade' takes 3 whole numbers: they are taken for classes." in told
+    assert told.index("--kind regression") < told.index("inputs 1 column")
+    assert told.count("--kind regression") == 1
+    asked = cli("train", "wine.csv", "-t", "grade", "--kind", "regression")
+    assert "grade (regression: a quantity)" in asked.out
+    assert "taken for" not in asked.out
+    told = cli("train", "wine.csv", "-t", "grade", "--json").out.splitlines()[0]
+    assert json.loads(told)["why"].endswith("--kind regression on the command line.")
+
+
 def test_a_second_training_takes_the_next_name_and_leaves_the_first_alone(
     cli: Cli, table: Path, training: FakeTraining
 ) -> None:

@@ -179,6 +179,28 @@ def test_kind_is_inferred_from_one_target(y: Any, kind: str, classes: tuple[Any,
         assert [problem.classes[code] for code in problem.y] == list(y)
 
 
+@pytest.mark.parametrize(
+    ("y", "why", "other"),
+    [
+        ([i % 7 + 3 for i in range(200)], "takes 7 whole numbers: they are taken for classes", "regression"),
+        ([i % 7 + 3 for i in range(100)], "takes 7 different whole numbers in 100 rows: it is taken", "multiclass"),
+        ([i % 26 for i in range(900)], "takes 26 different whole numbers in 900 rows: it is taken", "multiclass"),
+        (list(range(200)), "takes 200 different whole numbers.", ""),
+        ([i / 7 for i in range(60)], "holds numbers that are not all whole.", ""),
+        (["a", "b", "c"] * 9, "holds 3 different labels.", ""),
+        ([0, 1] * 9, "takes two values.", ""),
+    ],
+)
+def test_why_a_kind_was_taken_is_said_and_how_to_take_another(y: list[Any], why: str, other: str) -> None:
+    problem = make_problem({"x": [i / 3 for i in range(len(y))], "grade": y}, target="grade")
+    assert problem.why.startswith(f"The target 'grade' {why}")
+    assert (f"kind='{other}'" in problem.why) == bool(other)
+    assert (problem.why in problem.notes) == bool(other)  # a report says what is doubtful
+    if other:
+        given = make_problem({"x": [i / 3 for i in range(len(y))], "grade": y}, target="grade", kind=other)
+        assert (given.kind, given.why, given.notes) == (other, "", ())
+
+
 def test_few_whole_numbers_in_many_rows_are_classes_and_it_is_said() -> None:
     x, y = load_digits(return_X_y=True)
     problem = make_problem(x, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.errors import BackendError, FalllineError, InputError
+from fallline.errors import BackendError, DataError, FalllineError, InputError
 from fallline.recipe import override
+from fallline.train.arrays import as_inputs
 from fallline.types import Recipe
 
 N = 40
@@ -177,6 +179,29 @@ TABLE: dict[str, tuple[tuple[Any, ...], dict[str, Any], str]] = {
     "epochs": (("simple", X, Y), {"epochs": 0}, "epochs"),
     "constant columns": (("simple", np.ones((N, 2)), Y), {}, "column"),
 }
+
+
+def test_finite_inputs_are_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(*_: object) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(importlib.import_module("fallline.train.arrays"), "fills_gaps", again)
+    given = as_inputs(None, {"a": X, "b": [np.ones(3), np.ones((3, 2), int)]}, "x")
+    assert given["a"].dtype == np.float32
+    assert [a.dtype for a in given["b"]] == [np.float32, np.int32]
+    with pytest.raises(DataError, match=re.escape("x['a'] holds inf at index (3, 2)")):
+        as_inputs(None, {"a": np.where(np.isnan(WRONG_X), np.inf, X)}, "x")
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_gaps_pass_where_the_model_fills_them(filled: bool) -> None:
+    layers = [keras.layers.Lambda(keras.ops.nan_to_num)] if filled else []
+    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
+    if filled:
+        assert np.isnan(as_inputs(model, WRONG_X, "x")).sum() == 1
+        return
+    with pytest.raises(DataError, match=re.escape("x holds nan at index (3, 2)")):
+        as_inputs(model, WRONG_X, "x")
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from fallline.cli.options import events, reading
+from fallline.cli.options import events, problem_kind, reading
 from fallline.errors import InputError
 
 __all__ = ["command"]
@@ -17,6 +17,7 @@ __all__ = ["command"]
 @click.argument("data")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
+@problem_kind
 @click.option(
     "--recipe", "recipe_files", multiple=True, metavar="FILE", help="A TOML recipe; again to compare several."
 )
@@ -40,7 +41,7 @@ __all__ = ["command"]
 @click.option("-q", "--quiet", is_flag=True, help="Print the mean scores alone: NAME=SCORE, a line each.")
 @events
 def command(
-    data: str, assignments: tuple[str, ...], target: tuple[str, ...], recipe_files: tuple[str, ...],
+    data: str, assignments: tuple[str, ...], target: tuple[str, ...], kind: str | None, recipe_files: tuple[str, ...],
     presets: tuple[str, ...], folds: int, repeats: int, seeds: int, nested: bool, inner: int,
     space: str | None, strategy: str, trials: int, metric: str | None,
     group: str | None, time: str | None, seed: int, delimiter: str | None, encoding: str | None, decimal: str | None,
@@ -62,6 +63,7 @@ def command(
     from fallline.cli.progress import TrainingProgress
     from fallline.cli.report import written
     from fallline.cli.screen import Screen
+    from fallline.cli.show import show_kind
     from fallline.cli.train import recipe_text
     from fallline.evaluate import evaluate
     from fallline.recipe import default, from_toml, override
@@ -75,11 +77,12 @@ def command(
             raise InputError(f"Two recipes have the name {name!r}; rename one of the files.")
         recipes[name] = from_toml(recipe_text(Path(path)))
     recipes = {name: override(recipe, assignments) for name, recipe in recipes.items()}
-    source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
+    source = Source(data=data, target=target, kind=kind, delimiter=delimiter, encoding=encoding, decimal=decimal)
     short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
     problem = source.problem(override(next(iter(recipes.values())), short))
     screen = Screen(quiet=quiet, as_json=as_json)
     screen.event("read", **described(problem))
+    show_kind(screen, problem)
     with TrainingProgress(screen) as progress:
         found = evaluate(
             recipes, problem, folds=folds, repeats=repeats, seeds=seeds, nested=space if space is not None else nested,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fallline.cli.options import events, reading
+from fallline.cli.options import events, problem_kind, reading
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = ["command"]
 @click.argument("data")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
+@problem_kind
 @click.option(
     "--treat", "treatments", multiple=True, metavar="NAME", help="A treatment (`fallline treatments`); again for more."
 )
@@ -39,9 +40,10 @@ __all__ = ["command"]
 @click.option("-q", "--quiet", is_flag=True, help="Print the decisions alone: NAME=DECISION, a line each.")
 @events
 def command(
-    data: str, assignments: tuple[str, ...], target: tuple[str, ...], treatments: tuple[str, ...], folds: int,
-    seeds: int, metric: str | None, fork_at: int | None, keep_going: bool, output: str | None, report: str | None,
-    delimiter: str | None, encoding: str | None, decimal: str | None, quiet: bool, as_json: bool, **options: Any,
+    data: str, assignments: tuple[str, ...], target: tuple[str, ...], kind: str | None, treatments: tuple[str, ...],
+    folds: int, seeds: int, metric: str | None, fork_at: int | None, keep_going: bool, output: str | None,
+    report: str | None, delimiter: str | None, encoding: str | None, decimal: str | None, quiet: bool,
+    as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Try treatments on the table DATA beside an untreated control: same seeds, same folds, and a decision.
 
@@ -59,6 +61,7 @@ def command(
     from fallline.cli.progress import TrainingProgress
     from fallline.cli.report import written
     from fallline.cli.screen import Screen, jsonable
+    from fallline.cli.show import show_kind
     from fallline.cli.signals import StopSignals
     from fallline.cli.train import asked_recipe
     from fallline.experiment import experiment
@@ -69,11 +72,12 @@ def command(
         if path is not None and Path(path).exists():
             raise InputError(f"{path} exists already. Choose another name.")
     recipe = asked_recipe(assignments, {**options, "seed": None, "group": None, "time": None})
-    source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
+    source = Source(data=data, target=target, kind=kind, delimiter=delimiter, encoding=encoding, decimal=decimal)
     screen = Screen(quiet=quiet, as_json=as_json)
     with StopSignals(lambda number: screen.note("Stopping.")) as stop:
         problem = source.problem(recipe)
         screen.event("read", **described(problem))
+        show_kind(screen, problem)
         chosen = _acting(treatments, recipe, problem, screen) if keep_going else list(treatments)
         try:
             with TrainingProgress(screen, stop) as progress:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fallline.cli.options import events, reading
+from fallline.cli.options import events, problem_kind, reading
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _KEPT = ("seeds", "folds", "holdout", "metric", "seed")
 @click.argument("data", required=False)
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
+@problem_kind
 @click.option("--recipe", "recipe_file", metavar="FILE", help="The TOML recipe to begin with; -: stdin.")
 @click.option("--preset", metavar="NAME", help="The preset to begin with.  [default: default]")
 @click.option("--budget", default="10 minutes", show_default=True, metavar="TIME", help="Seconds, '90 s', '2 h'.")
@@ -68,7 +69,7 @@ def command(
     screen = Screen(quiet=quiet, as_json=as_json)
     if resume is not None:
         changes = [name for name in ("recipe_file", "preset") if options[name] is not None]
-        if changes or assignments or output is not None or options["target"]:
+        if changes or assignments or output is not None or options["target"] or options["kind"]:
             raise InputError("--resume goes on with the table, recipe and options of the folder; give --budget alone.")
         source, recipe, kept = _resumed(Path(resume), data)
         _work(source, recipe, kept, Path(resume), budget, trainings, screen)
@@ -85,7 +86,7 @@ def _new(data: str | None, assignments: tuple[str, ...], options: Mapping[str, A
     if data is None:
         raise InputError("No table is given: name a file, for example `fallline improve data.csv --target price`.")
     recipe = asked_recipe(assignments, {**options, "seed": None, "group": None, "time": None})
-    words = {name: options[name] for name in ("delimiter", "encoding", "decimal")}
+    words = {name: options[name] for name in ("kind", "delimiter", "encoding", "decimal")}
     return Source(data=data, target=options["target"], **words), recipe
 
 

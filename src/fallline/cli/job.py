@@ -341,6 +341,7 @@ def described(problem: Problem) -> dict[str, Any]:
     """Return what a table was understood to be, as plain values."""
     return {
         "kind": problem.kind,
+        "why": problem.why,
         "target_names": list(problem.target_names),
         "classes": list(problem.classes),
         "n_rows": problem.n_rows,

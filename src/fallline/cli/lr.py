@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from fallline.cli.options import reading
-from fallline.cli.train import KINDS, PRESETS, asked_recipe
+from fallline.cli.options import problem_kind, reading
+from fallline.cli.train import PRESETS, asked_recipe
 from fallline.errors import InputError
 
 __all__ = ["command"]
@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.argument("data")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, required=True, metavar="COLUMN", help="The column to predict.")
-@click.option("--kind", type=click.Choice(KINDS), help="The kind of problem.  [default: found out from the target]")
+@problem_kind
 @click.option("--recipe", "recipe_file", metavar="FILE", help="A TOML file (`fallline recipe` prints one); -: stdin.")
 @click.option("--preset", type=click.Choice(PRESETS), help="The recipe to start from.  [default: default]")
 @click.option("--networks", type=click.IntRange(1), default=5, show_default=True, help="Networks that are tried.")

@@ -7,7 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["events", "reading", "runs_dir"]
+__all__ = ["KINDS", "events", "problem_kind", "reading", "runs_dir"]
+
+# As in fallline.types.PROBLEM_KINDS, which would bring NumPy along for the help text; a test compares the two.
+KINDS = ("regression", "binary", "multiclass", "multioutput", "multilabel")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -32,6 +35,10 @@ def reading(function: _F) -> _F:
         function = option(function)
     return function
 
+
+problem_kind = click.option(
+    "--kind", type=click.Choice(KINDS), help="The kind of problem.  [default: found out from the target]"
+)
 
 runs_dir = click.option(
     "--runs-dir", default="runs", show_default=True, metavar="FOLDER", help="Where the run folders lie."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fallline.cli.options import events, reading
+from fallline.cli.options import events, problem_kind, reading
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @click.argument("data")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
+@problem_kind
 @click.option("--space", default="default", show_default=True, metavar="FILE", help="A TOML file of ranges.")
 @click.option("--strategy", type=click.Choice(STRATEGIES), default="random", show_default=True)
 @click.option("--trials", type=click.IntRange(1), default=30, show_default=True, help="Candidates.")
@@ -49,10 +50,10 @@ STRATEGIES = ("random", "grid", "coordinate", "zoom", "halving", "hyperband", "t
 @click.option("-q", "--quiet", is_flag=True, help="Print the best changes alone: KEY=VALUE, a line each.")
 @events
 def command(
-    data: str, assignments: tuple[str, ...], target: tuple[str, ...], space: str, strategy: str, trials: int,
-    budget: str | None, recipe_file: str | None, preset: str, folds: int, seeds: int, metric: str | None,
-    group: str | None, time: str | None, seed: int, widen: int, engine: str, journal: str | None, output: str | None,
-    delimiter: str | None, encoding: str | None, decimal: str | None, report: str | None,
+    data: str, assignments: tuple[str, ...], target: tuple[str, ...], kind: str | None, space: str,
+    strategy: str, trials: int, budget: str | None, recipe_file: str | None, preset: str, folds: int, seeds: int,
+    metric: str | None, group: str | None, time: str | None, seed: int, widen: int, engine: str, journal: str | None,
+    output: str | None, delimiter: str | None, encoding: str | None, decimal: str | None, report: str | None,
     quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Search for better values of recipe entries on the table DATA.
@@ -70,6 +71,7 @@ def command(
     from fallline.cli.progress import TrainingProgress
     from fallline.cli.report import written
     from fallline.cli.screen import Screen, jsonable
+    from fallline.cli.show import show_kind
     from fallline.cli.train import recipe_text
     from fallline.recipe import default, from_toml, override, to_toml
     from fallline.search import search
@@ -80,9 +82,10 @@ def command(
     recipe = default(preset) if recipe_file is None else from_toml(recipe_text(Path(recipe_file)))
     short = [f"split.{key}={json.dumps(column)}" for key, column in (("group", group), ("time", time)) if column]
     recipe = override(recipe, [*assignments, *short])
-    source = Source(data=data, target=target, delimiter=delimiter, encoding=encoding, decimal=decimal)
+    source = Source(data=data, target=target, kind=kind, delimiter=delimiter, encoding=encoding, decimal=decimal)
     problem, screen = source.problem(recipe), Screen(quiet=quiet, as_json=as_json)
     screen.event("read", **described(problem))
+    show_kind(screen, problem)
 
     def tell(trial: Trial) -> None:
         screen.say(f"trial {trial.number}: {trial.value:.4f}")

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from fallline.types import Diagnosis, Problem, Run, Score, Trace
 
-__all__ = ["drawn", "show_curves", "show_end", "show_findings", "show_outcome", "show_problem", "show_scores"]
+__all__ = [
+    "drawn", "show_curves", "show_end", "show_findings", "show_kind", "show_outcome", "show_problem", "show_scores",
+]  # fmt: skip
 
 _KINDS = {
     "regression": "regression: a quantity",
@@ -44,10 +46,9 @@ def show_problem(screen: Screen, problem: Problem) -> None:
     """Say what was read and how it was understood."""
     kinds: Counter[str] = Counter(column.kind for column in problem.columns)
     inputs = ", ".join(f"{kinds[kind]} {noun}" for kind, noun in _NOUNS.items() if kinds[kind]) or "none"
-    target = ", ".join(problem.target_names)
     heading(screen, "Data")
     fact(screen, "read", f"{problem.n_rows:,} rows" + (f" from {problem.source}" if problem.source else ""))
-    fact(screen, "to predict", f"{target} ({_KINDS.get(problem.kind, problem.kind)})")
+    show_kind(screen, problem)
     if problem.classes:
         names = [str(name) for name in problem.classes]
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
@@ -57,7 +58,15 @@ def show_problem(screen: Screen, problem: Problem) -> None:
         if column.kind == "left_out":
             fact(screen, "left out", f"{column.name}: {column.reason}")
     for note in problem.notes:
-        fact(screen, "note", note)
+        if note != problem.why:  # said already, where it is looked for
+            fact(screen, "note", note)
+
+
+def show_kind(screen: Screen, problem: Problem) -> None:
+    """Say which kind of problem a table was taken for, and why."""
+    fact(screen, "to predict", f"{', '.join(problem.target_names)} ({_KINDS.get(problem.kind, problem.kind)})")
+    if problem.why:
+        fact(screen, "why", problem.why)
 
 
 def show_outcome(screen: Screen, run: Run) -> None:

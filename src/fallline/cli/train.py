@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fallline.cli.options import events, reading, runs_dir
+from fallline.cli.options import events, problem_kind, reading, runs_dir
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["asked_recipe", "command", "recipe_text"]
 
-# As in fallline.types.PROBLEM_KINDS, which would bring NumPy along for the help text; a test compares the two.
-KINDS = ("regression", "binary", "multiclass", "multioutput", "multilabel")
 PRESETS = ("default", "simple")
 
 
@@ -28,7 +26,7 @@ PRESETS = ("default", "simple")
 @click.argument("data", required=False)
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
-@click.option("--kind", type=click.Choice(KINDS), help="The kind of problem.  [default: found out from the target]")
+@problem_kind
 @click.option("--recipe", "recipe_file", metavar="FILE", help="A TOML file (`fallline recipe` prints one); -: stdin.")
 @click.option("--preset", type=click.Choice(PRESETS), help="The recipe to start from.  [default: default]")
 @click.option("--seed", type=int, metavar="N", help="Short for seed=N.")

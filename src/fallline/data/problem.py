@@ -88,6 +88,7 @@ def make_problem(
         groups=None if groups is None else groups[kept],
         fingerprint=fingerprint(data, columns, encoded),
         source=source,
+        why=encoded.why,
     )
 
 

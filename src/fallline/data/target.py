@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ __all__ = ["MAX_INTEGER_CLASSES", "Target", "encode_target"]
 # Whole numbers are taken for classes when they are at most so many, and at most this share of the rows (at least two).
 MAX_INTEGER_CLASSES = 20
 MAX_INTEGER_CLASS_SHARE = 0.05
+# So many different whole numbers that are taken for a quantity may be classes all the same: it is said.
+DOUBTFUL_WHOLE_NUMBERS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Target:
         classes: labels in index order, for binary and multiclass.
         kept: positions (m,) of the rows that have a target.
         notes: sentences for the user.
+        why: one sentence on how the kind was inferred; "" where it was given.
     """
 
     kind: ProblemKind
@@ -39,6 +42,7 @@ class Target:
     classes: tuple[Any, ...]
     kept: np.ndarray
     notes: tuple[str, ...]
+    why: str = ""
 
 
 def encode_target(frame: pd.DataFrame, kind: str | None = None, *, allow_constant: bool = False) -> Target:
@@ -130,24 +134,26 @@ def _single(
             f"The target {name!r} has only one class or value, {_plain(values[0])!r}, in all {len(series):,} rows: "
             "there is nothing to learn. Give another target, or rows with other values."
         )
-    found, note = _infer(numeric, numbers, wrong, len(values), series, rows) if kind is None else (kind, "")
-    if note:
-        notes.append(note)
+    inferred = _infer(numeric, numbers, wrong, len(values), series, rows) if kind is None else (kind, "", False)
+    found, why, doubtful = inferred
+    if doubtful:
+        notes.append(why)
     if found == "regression":
         if wrong.any() or np.isnan(numbers).any():
             _no_quantity(series, wrong | np.isnan(numbers), rows)
         check_finite(numbers, name, rows)
-        return Target("regression", numbers, (), kept, tuple(notes))
-    return _classes(codes, values, found, name, kept, notes, as_integers=numeric and gaps)
+        return Target("regression", numbers, (), kept, tuple(notes), why)
+    return replace(_classes(codes, values, found, name, kept, notes, as_integers=numeric and gaps), why=why)
 
 
 def _infer(
     numeric: bool, numbers: np.ndarray, wrong: np.ndarray, n_distinct: int, series: pd.Series, rows: Any
-) -> tuple[str, str]:
+) -> tuple[str, str, bool]:
+    """Return the kind, a sentence on why, and whether another kind may well be meant."""
     n = len(series)
-    name = str(series.name)
+    target = f"The target {str(series.name)!r}"
     if n_distinct == 2:
-        return "binary", ""
+        return "binary", f"{target} takes two values.", False
     if not numeric:
         # Text that is nearly all numbers, with many values, is a quantity with a mistake in it.
         if (
@@ -157,19 +163,26 @@ def _infer(
         ):
             _no_quantity(series, wrong, rows)
         if n_distinct > MAX_INTEGER_CLASSES and not wrong.any() and not isinstance(series.dtype, pd.CategoricalDtype):
-            return "regression", f"The target {name!r} is text, but all of it numbers: it is taken for a quantity."
+            return "regression", f"{target} is text, but all of it numbers: it is taken for a quantity.", True
         if n_distinct == n and n > 2:
             raise DataError(
-                f"The target {name!r} is another text in every one of the {n:,} rows: no class can be learned from it."
+                f"{target} is another text in every one of the {n:,} rows: no class can be learned from it."
             )
-        return "multiclass", ""
-    whole = bool(np.all(numbers == np.trunc(numbers)))
-    if whole and n_distinct <= MAX_INTEGER_CLASSES and n_distinct <= max(2, MAX_INTEGER_CLASS_SHARE * n):
+        return "multiclass", f"{target} holds {n_distinct} different labels.", False
+    if not bool(np.all(numbers == np.trunc(numbers))):
+        return "regression", f"{target} holds numbers that are not all whole.", False
+    if n_distinct <= MAX_INTEGER_CLASSES and n_distinct <= max(2, MAX_INTEGER_CLASS_SHARE * n):
         return "multiclass", (
-            f"The target {name!r} takes {n_distinct} whole numbers: they are taken for classes. "
+            f"{target} takes {n_distinct} whole numbers: they are taken for classes. "
             "If it is a quantity, say so: kind='regression', or --kind regression on the command line."
-        )
-    return "regression", ""
+        ), True
+    many = f"{target} takes {n_distinct:,} different whole numbers"
+    if n_distinct > DOUBTFUL_WHOLE_NUMBERS:
+        return "regression", f"{many}.", False
+    return "regression", (
+        f"{many} in {n:,} rows: it is taken for a quantity. "
+        "If they are classes, say so: kind='multiclass', or --kind multiclass on the command line."
+    ), True
 
 
 def _no_quantity(series: pd.Series, wrong: np.ndarray, rows: Any) -> None:
@@ -247,6 +260,7 @@ def _several(frame: pd.DataFrame, kind: str | None, kept: np.ndarray, notes: lis
             f"kind is 'multilabel', but the targets {shown(list(frame.columns))} hold other values than 0 and 1; "
             f"say kind='multioutput'."
         )
+    why = "" if kind else "The targets are all 0 or 1." if zero_one else "The targets are numbers, not all 0 or 1."
     if kind == "multilabel" or (kind is None and zero_one):
-        return Target("multilabel", y.astype(np.int64), (), kept, tuple(notes))
-    return Target("multioutput", y, (), kept, tuple(notes))
+        return Target("multilabel", y.astype(np.int64), (), kept, tuple(notes), why)
+    return Target("multioutput", y, (), kept, tuple(notes), why)

@@ -202,7 +202,7 @@ def seen_inputs(model: Any, x: np.ndarray) -> np.ndarray | None:
         return None
     if not _is_chain(model) and _output_layer(model) is None:
         scales = any(kind_of(layer) in (*_SCALERS, *_STANDARDISERS) for layer in layers)
-        return None if scales else x
+        return None if scales or _numbers_of_words(model, x) else x
     for layer in layers:
         kind = kind_of(layer)
         if kind in _PASSED:
@@ -215,11 +215,25 @@ def seen_inputs(model: Any, x: np.ndarray) -> np.ndarray | None:
             axes = tuple(range(x.ndim - 1)) if kind == "BatchNormalization" else (-1,)
             sd = np.sqrt(x.var(axis=axes, keepdims=True) + 1e-3)  # Keras' default epsilon
             x = (x - x.mean(axis=axes, keepdims=True)) / sd
-        elif kind == "Embedding":
+        elif kind == "Embedding" or _numbers_of_words(layer, x):
             return None  # sees numbers of categories, for which size means nothing
         else:
             break
     return x
+
+
+def _numbers_of_words(part: Any, x: np.ndarray) -> bool:
+    """Return whether x (n, steps) holds numbers of words, or of categories, for an Embedding inside of a part.
+
+    Args:
+        part: a layer or model of somebody's own: which of its layers takes the inputs is not known.
+        x: whole numbers from 0 on, each a row of the Embedding, are taken for such.
+    """
+    inner = getattr(part, "_flatten_layers", None)
+    rows = [layer.input_dim for layer in inner() if kind_of(layer) == "Embedding"] if inner is not None else []
+    if not rows or x.ndim > 2:
+        return False
+    return bool(((x >= 0) & (x < max(rows)) & (x == np.trunc(x))).all())
 
 
 def as_array(values: Any) -> np.ndarray | None:

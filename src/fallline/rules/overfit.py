@@ -86,6 +86,53 @@ def _by_heart(epoch: int, low: float, end: float, reference: float) -> Finding:
     )
 
 
+def _turned_up(evidence: dict[str, float], end: int, *, ruined: bool, clear: bool, few: int | None) -> Finding:
+    """Return the finding where the last epoch's weights were kept.
+
+    Args:
+        evidence: as in the finding.
+        end: the last epoch.
+        ruined: all that was learned is lost.
+        clear: the rise is beyond doubt.
+        few: so many validation rows, of which some can make that much; None: it takes more than a few.
+    """
+    epoch, low, last = evidence["best_epoch"], evidence["val_loss_at_best"], evidence["val_loss_at_end"]
+    return SYMPTOM.finding(
+        "note" if few else "serious" if ruined else "warning",
+        0.5 if few else 0.95 if clear else 0.75,
+        f"The validation loss was lowest at epoch {epoch} ({low:.4g}) and rose to {last:.4g} by epoch {end}, while the "
+        f"training loss went from {evidence['train_loss_at_best']:.4g} to {evidence['train_loss_at_end']:.4g}: the "
+        "network learns the training rows by heart."
+        + (f" A few of the {few} validation rows can make that much." if few else ""),
+        evidence=evidence,
+        cause="The network is larger, or the training longer, than this many rows can support.",
+        what_to_try=WHAT_TO_TRY,
+        epoch=int(epoch),
+    )
+
+
+def _lost_at_best(evidence: dict[str, float], kept_loss: float, kept_val_loss: float) -> Finding:
+    """Return the finding where the best epoch's weights were kept."""
+    epoch = int(evidence["best_epoch"])
+    return SYMPTOM.finding(
+        "warning",
+        0.7,
+        f"The weights of epoch {epoch} were kept, before the validation loss rose; but even there "
+        f"{100 * evidence['lost_share']:.0f} % of what was learned on the training rows fails on new ones (loss "
+        f"{kept_loss:.4g} against {kept_val_loss:.4g}).",
+        evidence=evidence,
+        cause="The network is larger than this many rows can support, or the rows are too few.",
+        what_to_try=WHAT_TO_TRY[1:],
+        epoch=epoch,
+    )
+
+
+def _both_rise(values: np.ndarray, then: float, rise: float) -> bool:
+    """Return whether the training loss, ``then`` at the best epoch, rises with the validation loss: steps too large."""
+    rose = end_level(values) - then
+    return rose > min(0.5 * rise, max(BOTH_RISE * rise, REAL_RISE * then, SIGNIFICANT * jitter(values)))
+
+
 def examine(
     loss: np.ndarray,
     val_loss: np.ndarray,
@@ -105,18 +152,16 @@ def examine(
         return  # a loss on inputs of another scale says nothing of what was learned by heart
     where, low = lowest(held)
     epoch, last = int(at[where]), end_level(held)
-    rise, noise = last - low, jitter(held)
     if reference_loss is not None and low > NO_GAIN * reference_loss and end_level(values) < LEARNED * reference_loss:
         yield _by_heart(epoch, low, end_level(values), reference_loss)
         return
-    learned = drop_scale(start_loss, low)
-    if rise < max(REAL_RISE * abs(low), RISE_OF_LEARNED * learned, SIGNIFICANT * noise):
+    rise, real = last - low, max(REAL_RISE * abs(low), SIGNIFICANT * jitter(held))
+    if rise < max(real, RISE_OF_LEARNED * drop_scale(start_loss, low)):
         return
     calm_train = smooth(values)
     then = float(calm_train[min(where, len(calm_train) - 1)])
-    rose = end_level(values) - then
-    if rose > min(0.5 * rise, max(BOTH_RISE * rise, REAL_RISE * then, SIGNIFICANT * jitter(values))):
-        return  # both rise: steps that are too large, not overfit
+    if _both_rise(values, then, rise):
+        return
     evidence = {
         "best_epoch": epoch,
         "val_loss_at_best": low,
@@ -126,35 +171,13 @@ def examine(
         "rise": rise,
     }
     if not restored:
-        ruined = last > ALL_LOST * start_loss
-        variance = reference_loss or start_loss
-        few = bool(n_validation) and rise < loss_of_rows(ROWS, int(n_validation or 0), loss_name, variance)
-        yield SYMPTOM.finding(
-            "note" if few else "serious" if ruined else "warning",
-            0.5 if few else 0.95 if rise > 2 * max(REAL_RISE * abs(low), SIGNIFICANT * noise) else 0.75,
-            f"The validation loss was lowest at epoch {epoch} ({low:.4g}) and rose to {last:.4g} by epoch "
-            f"{int(at[-1])}, while the training loss went from {then:.4g} to {evidence['train_loss_at_end']:.4g}: the "
-            "network learns the training rows by heart."
-            + (f" A few of the {n_validation} validation rows can make that much." if few else ""),
-            evidence=evidence,
-            cause="The network is larger, or the training longer, than this many rows can support.",
-            what_to_try=WHAT_TO_TRY,
-            epoch=epoch,
-        )
+        n = int(n_validation or 0)
+        few = n > 0 and rise < loss_of_rows(ROWS, n, loss_name, reference_loss or start_loss)
+        ruined, clear = last > ALL_LOST * start_loss, rise > 2 * real
+        yield _turned_up(evidence, int(at[-1]), ruined=ruined, clear=clear, few=n if few else None)
         return
     gap = kept_val_loss - kept_loss
     lost = gap / drop_scale(start_loss, kept_loss)
     chance = 2 * abs(kept_val_loss) / np.sqrt(n_validation) if n_validation else 0.0
-    if lost < LOST_HALF or gap < chance:
-        return
-    yield SYMPTOM.finding(
-        "warning",
-        0.7,
-        f"The weights of epoch {epoch} were kept, before the validation loss rose; but even there {100 * lost:.0f} % "
-        f"of what was learned on the training rows fails on new ones (loss {kept_loss:.4g} against "
-        f"{kept_val_loss:.4g}).",
-        evidence=evidence | {"gap_at_kept": gap, "lost_share": lost},
-        cause="The network is larger than this many rows can support, or the rows are too few.",
-        what_to_try=WHAT_TO_TRY[1:],
-        epoch=epoch,
-    )
+    if lost >= LOST_HALF and gap >= chance:
+        yield _lost_at_best(evidence | {"gap_at_kept": gap, "lost_share": lost}, kept_loss, kept_val_loss)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fallline import recipe as recipes
 from fallline.errors import InputError
 from fallline.train.jobs import fold_pairs, seeds_of, varied
-from fallline.train.progress import progress_printer
+from fallline.train.progress import progress_printer, say_kind
 from fallline.types import Problem, Recipe, Run
 
 __all__ = ["is_keras_model", "make_recipe_problem", "train", "train_many"]
@@ -53,7 +53,8 @@ def train(
             (n, h, w) or (n, h, w, c); for ``"autoencoder"`` a table of numbers, and no ``y``.
         y: targets (n, ...); for a recipe also a column name. What the model's loss accepts.
         target: for a recipe: the target column(s) of ``x``, instead of ``y``.
-        kind: for a recipe: the kind of problem, when it shall not be inferred.
+        kind: for a recipe: the kind of problem, when it shall not be inferred; which was inferred, and why, is said in
+            a line where ``verbose`` shows progress, and stands in ``run.facts["kind"]`` and ``["why"]``.
         validation_data: for a Keras model: (x, y) or (x, y, weights). A recipe makes its own folds.
         validation_split: for a Keras model: the share of the last rows that validate.
         epochs: most epochs; default 100 for a Keras model.
@@ -100,10 +101,7 @@ def train(
 
         progress = lost = LostWatch(progress)
     if is_keras_model(what):
-        if x is None or y is None:
-            raise InputError("A Keras model is trained on x and y: fl.train(model, x, y).")
-        if target is not None or kind is not None:
-            raise InputError("target and kind belong to tables trained by a recipe; for a Keras model give x and y.")
+        _only_arrays("train", x, y, target, kind)
         from fallline.train.keras_model import train_keras
 
         run = train_keras(
@@ -128,12 +126,20 @@ def train(
         _only_for_keras(
             validation_data=validation_data, validation_split=validation_split or None, class_weight=class_weight
         )
-        run = _by_recipe(chosen, x, y, target, kind, sample_weight, progress, watch)
+        run = _by_recipe(chosen, x, y, target, kind, sample_weight, progress, watch, verbose)
     return run if lost is None else lost.ended(run)
 
 
 def _by_recipe(
-    chosen: Recipe, x: Any, y: Any, target: Any, kind: str | None, sample_weight: Any, progress: Any, watch: Any
+    chosen: Recipe,
+    x: Any,
+    y: Any,
+    target: Any,
+    kind: str | None,
+    sample_weight: Any,
+    progress: Any,
+    watch: Any,
+    verbose: int | str,
 ) -> Run:
     from fallline.train.table import train_problem
 
@@ -142,6 +148,7 @@ def _by_recipe(
         problem = _reconstruction(x, kind, sample_weight)
     else:
         problem = make_recipe_problem(x, y, target, kind, sample_weight)
+        say_kind(problem, verbose)
     return train_problem(problem, chosen, on_progress=progress, watch=watch)
 
 
@@ -259,38 +266,13 @@ def train_many(
         x, y = x
     chosen = None if seeds is None else seeds_of(seeds)
     if is_keras_model(what):
-        if x is None or y is None:
-            raise InputError("A Keras model is trained on x and y: fl.train_many(model, x, y).")
-        if target is not None or kind is not None:
-            raise InputError("target and kind belong to tables trained by a recipe; for a Keras model give x and y.")
-        if folds is not None and (validation_data is not None or validation_split):
-            raise InputError("A fold's held-out rows validate: give folds, or validation_data, or validation_split.")
-        from fallline.train.keras_many import train_many_keras
-
-        given: Sequence[Recipe | None] = [None]
-        if recipe is not None:
-            given = [recipe] if isinstance(recipe, Recipe) else list(recipe)
-        elif vary:
-            given = [recipes.default("simple")]
-        return train_many_keras(
-            what,
-            x,
-            y,
-            given=varied([one for one in given if one is not None], vary) or [None],
-            seeds=chosen,
-            folds=None if folds is None else fold_pairs(folds, y, validated=True),
-            validation_data=validation_data,
-            validation_split=validation_split,
-            epochs=epochs,
-            batch_size=batch_size,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            shuffle=shuffle,
-            early_stopping=early_stopping,
-            scored=scored,
-            memory=memory,
-            on_progress=progress,
-        )
+        _only_arrays("train_many", x, y, target, kind)
+        return _many_of_keras(
+            what, x, y, folds, recipe, vary,
+            seeds=chosen, validation_data=validation_data, validation_split=validation_split, epochs=epochs,
+            batch_size=batch_size, class_weight=class_weight, sample_weight=sample_weight, shuffle=shuffle,
+            early_stopping=early_stopping, scored=scored, memory=memory, on_progress=progress,
+        )  # fmt: skip
     several = [what] if isinstance(what, (str, Recipe)) or not isinstance(what, Sequence) else list(what)
     _only_for_keras(recipe=recipe, validation_data=validation_data, validation_split=validation_split or None,
                     class_weight=class_weight)  # fmt: skip
@@ -298,6 +280,7 @@ def train_many(
     from fallline.train.many import train_many_problems
 
     problem = make_recipe_problem(x, y, target, kind, sample_weight)
+    say_kind(problem, verbose)
     return train_many_problems(
         problem,
         varied(named, vary),
@@ -307,6 +290,33 @@ def train_many(
         memory=memory,
         on_progress=progress,
     )
+
+
+def _many_of_keras(
+    model: Any,
+    x: Any,
+    y: Any,
+    folds: Any,
+    recipe: Recipe | Sequence[Recipe] | None,
+    vary: Mapping[str, Iterable[Any]] | None,
+    **given: Any,
+) -> list[Run]:
+    if folds is not None and (given["validation_data"] is not None or given["validation_split"]):
+        raise InputError("A fold's held-out rows validate: give folds, or validation_data, or validation_split.")
+    from fallline.train.keras_many import train_many_keras
+
+    chosen: list[Recipe] = [] if recipe is None else [recipe] if isinstance(recipe, Recipe) else list(recipe)
+    if vary and recipe is None:
+        chosen = [recipes.default("simple")]
+    pairs = None if folds is None else fold_pairs(folds, y, validated=True)
+    return train_many_keras(model, x, y, given=varied(chosen, vary) or [None], folds=pairs, **given)
+
+
+def _only_arrays(call: str, x: Any, y: Any, target: Any, kind: Any) -> None:
+    if x is None or y is None:
+        raise InputError(f"A Keras model is trained on x and y: fl.{call}(model, x, y).")
+    if target is not None or kind is not None:
+        raise InputError("target and kind belong to tables trained by a recipe; for a Keras model give x and y.")
 
 
 def _only_for_keras(**given: Any) -> None:

@@ -16,7 +16,7 @@ __all__ = ["as_arrays", "as_inputs", "class_weights", "rows_of", "split_tail", "
 Tree = Any
 
 
-def _array(value: Any, what: str, *, gaps: bool = False) -> np.ndarray:
+def _array(value: Any, what: str) -> np.ndarray:
     if hasattr(value, "toarray"):  # scipy.sparse
         value = value.toarray()
     try:
@@ -35,16 +35,36 @@ def _array(value: Any, what: str, *, gaps: bool = False) -> np.ndarray:
         a = a.astype(np.float32)
     elif a.dtype == np.int64:
         a = a.astype(np.int32)
-    wrong = (np.isinf(a) if gaps else ~np.isfinite(a)) if a.dtype.kind == "f" else np.zeros(0)
-    if wrong.any():
-        where = np.argwhere(wrong)[0]
-        raise DataError(
-            f"{what} holds {a[tuple(where)]} at index {tuple(int(i) for i in where)}; "
-            "a Keras model takes finite numbers. "
-            "Fill or leave out such rows, put a layer in front that fills them, or train a recipe on the table, which "
-            "handles missing values."
-        )
     return a
+
+
+def _numbers(value: Any, what: str, broken: list[tuple[str, np.ndarray]]) -> Tree:
+    """Return the arrays of a tree; add those that are not all finite, under their names, to ``broken``."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(item, f"{what}[{key!r}]", broken) for key, item in value.items()}
+    if (
+        isinstance(value, (list, tuple))
+        and value
+        and all(hasattr(item, "shape") and np.ndim(item) > 0 for item in value)
+    ):
+        return [_numbers(item, f"{what}[{i}]", broken) for i, item in enumerate(value)]
+    a = _array(value.to_numpy() if hasattr(value, "to_numpy") else value, what)
+    if a.dtype.kind == "f" and not np.isfinite(a).all():
+        broken.append((what, a))
+    return a
+
+
+def _refuse(broken: list[tuple[str, np.ndarray]], *, gaps: bool) -> None:
+    """Raise at the first number that is not finite; ``gaps``: NaN is let through."""
+    for what, a in broken:
+        wrong = np.isinf(a) if gaps else ~np.isfinite(a)
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise DataError(
+                f"{what} holds {a[where]} at index {where}; a Keras model takes finite numbers. "
+                "Fill or leave out such rows, put a layer in front that fills them, or train a recipe on the table, "
+                "which handles missing values."
+            )
 
 
 def as_arrays(value: Any, what: str, *, gaps: bool = False) -> Tree:
@@ -58,17 +78,10 @@ def as_arrays(value: Any, what: str, *, gaps: bool = False) -> Tree:
     Raises:
         DataError: text, or numbers that are not finite (with the index).
     """
-    if isinstance(value, Mapping):
-        return {key: as_arrays(item, f"{what}[{key!r}]", gaps=gaps) for key, item in value.items()}
-    if (
-        isinstance(value, (list, tuple))
-        and value
-        and all(hasattr(item, "shape") and np.ndim(item) > 0 for item in value)
-    ):
-        return [as_arrays(item, f"{what}[{i}]", gaps=gaps) for i, item in enumerate(value)]
-    if hasattr(value, "to_numpy"):
-        value = value.to_numpy()
-    return _array(value, what, gaps=gaps)
+    broken: list[tuple[str, np.ndarray]] = []
+    given = _numbers(value, what, broken)
+    _refuse(broken, gaps=gaps)
+    return given
 
 
 def as_inputs(model: keras.Model, value: Any, what: str) -> Tree:
@@ -77,8 +90,13 @@ def as_inputs(model: keras.Model, value: Any, what: str) -> Tree:
     Raises:
         DataError: text, infinite numbers, or gaps that the model does not fill (with the index).
     """
-    given = as_arrays(value, what, gaps=True)
-    return given if fills_gaps(model, given) else as_arrays(given, what)
+    broken: list[tuple[str, np.ndarray]] = []
+    given = _numbers(value, what, broken)
+    _refuse(broken, gaps=True)
+    # Finite inputs, as nearly all are, have been read once and are not looked through for gaps again.
+    if broken and not fills_gaps(model, given):
+        _refuse(broken, gaps=False)
+    return given
 
 
 def rows_of(tree: Tree, what: str) -> int:

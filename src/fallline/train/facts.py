@@ -44,6 +44,7 @@ def table_facts(
     parameters = int(sum(np.prod(v.shape) for v in program.network.model.trainable_variables))
     facts: dict[str, Any] = {
         "kind": problem.kind,
+        "why": problem.why,
         "target_names": list(problem.target_names),
         "classes": list(problem.classes),
         "n_rows": problem.n_rows,

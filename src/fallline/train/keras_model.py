@@ -15,10 +15,12 @@ from fallline.engine import configure
 from fallline.errors import InputError, is_count
 from fallline.train.evaluations import evaluations
 from fallline.train.find_rate import with_rate_for_keras
-from fallline.train.inside import begin_watching, depth_of, make_eyes, with_inside
+from fallline.train.fitted import Fitted
+from fallline.train.inside import Eyes, begin_watching, depth_of, make_eyes, with_inside
 from fallline.train.keras_data import keras_data
 from fallline.train.keras_runs import assign, checked_before, run_of, target_range
 from fallline.train.keras_settings import (
+    Settings,
     average_numbers,
     build,
     compiled,
@@ -30,7 +32,7 @@ from fallline.train.keras_settings import (
     with_all_rows,
 )
 from fallline.train.keras_support import require_jax, require_supported, require_trainable
-from fallline.train.keras_task import keras_task
+from fallline.train.keras_task import KerasTask, keras_task
 from fallline.train.keras_terms import terms_of
 from fallline.train.loop import OnProgress, fit_population
 from fallline.train.orders import Member
@@ -90,26 +92,49 @@ def train_keras(
     )
     whole = data.whole
     member = Member(seed, np.arange(n), np.arange(n, len(whole[2])), numbers)
-    plan = settings.plan(eval_batch(model, settings.batch_size, n))
     eyes = make_eyes(model, task.task, depth, data.sample[0]) if depth else None
-    observer = eyes.observer if eyes is not None else None
-    population = population_of(model)(
-        task.task, settings.stopping.program(), 1, validated=validated, observer=observer
-    )
-    start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
-    inside = begin_watching(eyes, [member], plan, start[0], every)
-    fitted = fit_population(population, [member], plan, whole, *start, on_progress=on_progress, inside=inside)
+    fitted, causes = _fitted(model, task, member, settings, whole, eyes=eyes, every=every, on_progress=on_progress)
     assign(model, task, fitted, settings, own_optimizer=optimizer is None)
     run = run_of(model, member, fitted, settings, recipe, evaluations(optimizer, fitted)[0])
-    causes = post_mortem(population, [member], plan, whole, fitted, model)
     facts = {
-        **with_causes(run.facts, causes),
-        **target_range(model, y),
-        **rate,
-        "checked": checked,
+        **with_causes(run.facts, causes), **target_range(model, y), **rate, "checked": checked,
         "total_seconds": time.perf_counter() - began,
-    }
+    }  # fmt: skip
     run = with_inside(run.with_(facts=facts), eyes, fitted)
     from fallline.diagnose import diagnose
 
     return run.with_(diagnosis=diagnose(run))
+
+
+def _fitted(
+    model: keras.Model,
+    task: KerasTask,
+    member: Member,
+    settings: Settings,
+    whole: Tree,
+    *,
+    eyes: Eyes | None,
+    every: int,
+    on_progress: OnProgress | None,
+) -> tuple[Fitted, dict[int, Any]]:
+    """Train one member; return what came out, and why it diverged.
+
+    Args:
+        model: built and compiled.
+        task: of the model.
+        member: its rows and numbers.
+        settings: how long, in which batches.
+        whole: (x, y, weight) of all rows.
+        eyes: that look inside; None: nobody looks.
+        every: after so many epochs; 0: as seldom as it should cost.
+        on_progress: as in `fallline.train`.
+    """
+    plan = settings.plan(eval_batch(model, settings.batch_size, len(member.train_rows)))
+    population = population_of(model)(
+        task.task, settings.stopping.program(), 1, validated=bool(len(member.val_rows)),
+        observer=eyes.observer if eyes is not None else None,
+    )  # fmt: skip
+    start = jax.tree.map(lambda a: np.asarray(a)[None], (task.params, task.aux, task.optimizer))
+    inside = begin_watching(eyes, [member], plan, start[0], every)
+    fitted = fit_population(population, [member], plan, whole, *start, on_progress=on_progress, inside=inside)
+    return fitted, post_mortem(population, [member], plan, whole, fitted, model)

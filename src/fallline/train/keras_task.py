@@ -108,22 +108,6 @@ def keras_task(
             value = value + terms.beyond(out, y, weight, numbers) + terms.penalty(params, numbers)
         return value, aux
 
-    def parted(params: Tree, aux: Tree, x: Tree) -> tuple[Tree, Tree]:
-        mode = {"training": True} if model._call_has_training_arg else {}
-        out, _, losses = model.stateless_call(params, aux, x, return_losses=True, **mode)
-        return out, losses
-
-    def cost(out: Tree, numbers: Tree, y: Tree, weight: jax.Array) -> jax.Array:
-        # A loss per output has metrics of its own, whose states stay in here.
-        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, metrics, strict=True))):
-            aims = terms.targets(y, numbers) if terms else y
-            found: jax.Array = model._compile_loss(aims, out, spread(weight if passed else None))
-        return found + terms.beyond(out, y, weight, numbers) if terms else found
-
-    def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
-        own = sum((model._aggregate_additional_loss(one) for one in parted(params, aux, x)[1]), jnp.zeros(()))
-        return own + terms.penalty(params, numbers) if terms else own
-
     update = optimizer.update if optimizer is not None else _own_update(model)
     params = [np.asarray(v.value) for v in model.trainable_variables]
     start = own
@@ -137,8 +121,44 @@ def keras_task(
         task = replace(task, searches=True)
         # A loss of the model's own making cannot be taken apart; without one there are no outputs to compare.
         if type(model).compute_loss is keras.Model.compute_loss and model._compile_loss is not None:
-            task = replace(task, outputs=lambda p, aux, _, x: parted(p, aux, x)[0], cost=cost, penalty=penalty)
+            task = _taken_apart(task, model, metrics, lambda weight: spread(weight if passed else None), terms)
     return KerasTask(task, params, seeded(model, seed), start, numbers)
+
+
+def _taken_apart(
+    task: Task,
+    model: keras.Model,
+    metrics: list[np.ndarray],
+    weighed: Callable[[jax.Array], Tree],
+    terms: Terms | None,
+) -> Task:
+    """Return the task with its loss in three parts, for optimizers that search: outputs, their cost, the penalty.
+
+    Args:
+        task: of the model.
+        model: compiled with a loss.
+        metrics: first values of the metrics' states.
+        weighed: rows' weights as the loss takes them.
+        terms: what a recipe adds to the training loss.
+    """
+
+    def parted(params: Tree, aux: Tree, x: Tree) -> tuple[Tree, Tree]:
+        mode = {"training": True} if model._call_has_training_arg else {}
+        out, _, losses = model.stateless_call(params, aux, x, return_losses=True, **mode)
+        return out, losses
+
+    def cost(out: Tree, numbers: Tree, y: Tree, weight: jax.Array) -> jax.Array:
+        # A loss per output has metrics of its own, whose states stay in here.
+        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, metrics, strict=True))):
+            aims = terms.targets(y, numbers) if terms else y
+            found: jax.Array = model._compile_loss(aims, out, weighed(weight))
+        return found + terms.beyond(out, y, weight, numbers) if terms else found
+
+    def penalty(params: Tree, aux: Tree, numbers: Tree, x: Tree) -> jax.Array:
+        own = sum((model._aggregate_additional_loss(one) for one in parted(params, aux, x)[1]), jnp.zeros(()))
+        return own + terms.penalty(params, numbers) if terms else own
+
+    return replace(task, outputs=lambda p, aux, _, x: parted(p, aux, x)[0], cost=cost, penalty=penalty)
 
 
 def _evaluation(

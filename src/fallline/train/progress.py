@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from fallline.types import Progress
+from fallline.types import Problem, Progress
 
-__all__ = ["progress_printer"]
+__all__ = ["progress_printer", "say_kind"]
+
+
+def _shown(verbose: int | str) -> bool:
+    """Return whether progress is shown; 0: never; 1: always; "auto": on a terminal."""
+    import sys
+
+    return verbose != 0 and (verbose != "auto" or sys.stderr.isatty())
+
+
+def say_kind(problem: Problem, verbose: int | str) -> None:
+    """Write one line on standard error: the kind of problem that a table was taken for, and why.
+
+    Args:
+        problem: whose kind was inferred; of one whose kind was given nothing is said.
+        verbose: 0: say nothing; 1: always; "auto": on a terminal.
+    """
+    import sys
+
+    if problem.why and _shown(verbose):
+        sys.stderr.write(f"{', '.join(problem.target_names)}: {problem.kind}. {problem.why}\n")
 
 
 def progress_printer(verbose: int | str) -> Any:
@@ -17,7 +37,7 @@ def progress_printer(verbose: int | str) -> Any:
     """
     import sys
 
-    if verbose == 0 or (verbose == "auto" and not sys.stderr.isatty()):
+    if not _shown(verbose):
         return None
 
     def show(event: Progress) -> None:

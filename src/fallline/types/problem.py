@@ -56,6 +56,7 @@ class Problem:
         groups: (n,) labels of groups that must not be split, or None.
         fingerprint: sha256 (hex) of the inputs and targets as read.
         source: where the data came from, in words or as a path; may be empty.
+        why: one sentence on how the kind was inferred, and where another may be meant how to say so; "": it was given.
     """
 
     kind: ProblemKind
@@ -69,6 +70,7 @@ class Problem:
     groups: np.ndarray | None = None
     fingerprint: str = ""
     source: str = ""
+    why: str = ""
 
     @property
     def n_rows(self) -> int:
