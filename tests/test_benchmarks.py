@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import wilcoxon
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
@@ -18,9 +19,9 @@ from benchmarks.__main__ import main
 from benchmarks.harness import FAILED, OK, SKIPPED, Measurement, Peer, Row, Work, find_works, load_work, run_work
 from benchmarks.results_file import describe_machine, result, table, verdicts, write_result
 from benchmarks.skill import __main__ as skill
-from benchmarks.skill import tune
+from benchmarks.skill import gather, tune
 from benchmarks.skill.protocol import Table, calibration, folds, read_peers, score
-from benchmarks.skill.ranking import mean_ranks, standings
+from benchmarks.skill.ranking import ahead, mean_ranks, standings
 from benchmarks.works._networks import Task
 from fallline.types import FULL_BATCH, GRADIENT_FREE, OPTIMIZER_NUMBERS
 
@@ -247,6 +248,51 @@ def test_the_folds_reproduce_a_peer_and_finished_folds_are_not_fitted_again(suit
     }
 
 
+def test_figures_of_another_contender_stand_beside(suite, tmp_path, capsys):
+    pd.read_csv(suite / "peers.csv").iloc[:0].to_csv(suite / "peers.csv", index=False)
+    options = ["--data", str(suite), "--out", str(tmp_path / "results"), "--folds", "0"]
+    for label in ("rf", "linear", "hgb"):
+        assert skill.main([*options, "--contender", label]) == 0
+    capsys.readouterr()
+    assert skill.main([*options, "--contender", "dummy", "--beside", "rf,linear"]) == 0
+    shown = capsys.readouterr().out
+    assert "rf 0/1" in shown
+    assert "linear 0/1" in shown
+    assert "hgb" not in shown
+
+
+def test_tables_of_packages_are_gathered(tmp_path, monkeypatch):
+    """Three forms of file; a class of few rows, a gap and the blanks around a text do not come along."""
+    keel, common = tmp_path / "keel", tmp_path / "common"
+    (keel / "data" / "balanced" / "raw").mkdir(parents=True)
+    rows = [f"{place}, ?, a , {'yes' if place % 2 else 'no'} " for place in range(40)]
+    (keel / "data" / "balanced" / "raw" / "tae.dat").write_text("\n".join([*rows, "1, 2, b, seldom"]))
+    for name, kind, text in (
+        ("quake", "regression", "@relation x\n@attribute a real\n@DATA\n1.5, 2\n2.5, 4\n"),
+        ("excitation_current", "regression", "a;b\n1,5;2\n2,5;4\n"),
+    ):
+        (common / "data" / kind / name).mkdir(parents=True)
+        (common / "data" / kind / name / f"{name}.{'dat' if name == 'quake' else 'csv'}").write_text(text)
+        (common / "data" / kind / name / "Readme.txt").write_text("words")
+    monkeypatch.setattr(gather, "_KEEL", ("tae",))
+    monkeypatch.setattr(gather, "_WITH_HEADER", ())
+    monkeypatch.setattr(gather, "_QUANTITIES_WITH_HEADER", ("quake",))
+    monkeypatch.setattr(gather, "_OTHERS", {"excitation_current": gather._OTHERS["excitation_current"]})
+    entries = gather.gather(tmp_path / "out", keel, common)
+    assert {entry["name"]: (entry["task"], entry["n"]) for entry in entries} == {
+        "tae": ("binary", 40),
+        "quake": ("regression", 2),
+        "excitation_current": ("regression", 2),
+    }
+    tae = pd.read_csv(tmp_path / "out" / "tae.csv")
+    assert set(tae["target"]) == {"yes", "no"}
+    assert set(tae["x2"]) == {"a"}
+    assert tae["x1"].isna().all()
+    for name in ("quake", "excitation_current"):
+        np.testing.assert_array_equal(pd.read_csv(tmp_path / "out" / f"{name}.csv"), [[1.5, 2.0], [2.5, 4.0]])
+    assert read_peers(tmp_path / "out") == []
+
+
 def test_folds_of_other_sizes_are_refused(suite, capsys):
     peers = pd.read_csv(suite / "peers.csv").assign(n_test=31)
     peers.to_csv(suite / "peers.csv", index=False)
@@ -294,3 +340,22 @@ def test_ranks_count_only_folds_that_all_have_finished(tmp_path):
     assert mean_ranks([first, second]) == {"we": (1.25, 2), "q": (1.5, 1), "p": (2.5, 2)}
     (accuracy,) = standings(tables, rows, "we", ("p",), "accuracy")
     assert accuracy.ranks == {"we": 2.0, "p": 1.0}
+    assert ahead([accuracy], "we", "p") == {"tables": 0, "of": 1, "p": 1.0}
+    assert ahead([accuracy], "we", "q") == {}
+
+
+def test_a_lead_over_many_tables_has_a_p_value(tmp_path):
+    rng = np.random.default_rng(0)
+    tables = [Table(f"t{place}", tmp_path, "y", "regression", 10) for place in range(12)]
+    theirs = rng.lognormal(size=12) * 100
+    for ratio, sure in ((0.9, True), (1.0, False)):
+        ours = theirs * ratio * rng.lognormal(sigma=0.05, size=12)
+        rows = [
+            {"dataset": table.name, "peer": peer, "fold": 0, "rmse": value}
+            for peer, values in (("we", ours), ("p", theirs))
+            for table, value in zip(tables, values, strict=True)
+        ]
+        found = ahead(standings(tables, rows, "we", ("p",)), "we", "p")
+        assert found["p"] == pytest.approx(wilcoxon(np.log(theirs) - np.log(ours)).pvalue)
+        assert found["tables"] == (ours < theirs).sum()
+        assert (found["p"] < 0.01) == sure

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.results_file import describe_machine, describe_versions
 from benchmarks.skill.contenders import CONTENDERS
 from benchmarks.skill.protocol import CHECKOUT, Table, calibration, find_data, folds, read_peers, read_suite, score
-from benchmarks.skill.ranking import PEERS, Standing, mean_ranks, standings
+from benchmarks.skill.ranking import PEERS, Standing, ahead, mean_ranks, standings
 
 __all__ = ["main"]
 
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="one fold of the smallest tables; keeps nothing unless --out"
     )
+    parser.add_argument("--beside", default="", help="labels of other figures in the folder of results: more peers")
     parser.add_argument("--again", action="store_true", help="fit finished folds again")
     parser.add_argument("--only-report", action="store_true", help="fit nothing, report what is finished")
     return parser
@@ -90,6 +91,19 @@ def fit_fold(table: Table, fold: int, contender: str, x: Any, y: Any, train: Any
     except Exception as error:  # noqa: BLE001  one fold that fails must not end a run of an hour
         row["error"] = f"{type(error).__name__}: {error}"
     return row
+
+
+def _finished_peers(out: Path | None, labels: str) -> list[dict[str, Any]]:
+    """Figures of other contenders in the folder of results, under their labels."""
+    if out is None:
+        return []
+    return [
+        row | {"peer": label}
+        for label in labels.split(",")
+        if label
+        for row in _read_finished(out / f"skill-{label}.jsonl")
+        if "error" not in row
+    ]
 
 
 def check_sizes(rows: Iterable[Mapping[str, Any]], peers: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -176,14 +190,12 @@ def summarise(
             plain[title] = {name: {"mean_rank": rank, "tables": n} for name, (rank, n) in mean_ranks(found).items()}
             if found:
                 text.append(f"mean rank, {title}{'' if metric else ' (log-loss / RMSE)'}: " + _ranks_text(plain[title]))
-    plain["ahead_of"] = {}
-    for peer in names:
-        pairs = [standing.ranks for standing in standings(tables, everything, who, (peer,)) if peer in standing.ranks]
-        if pairs and peer != who:
-            plain["ahead_of"][peer] = {"tables": sum(ranks[who] < ranks[peer] for ranks in pairs), "of": len(pairs)}
-    pairwise = (f"{peer} {entry['tables']}/{entry['of']}" for peer, entry in plain["ahead_of"].items())
-    if plain["ahead_of"]:
-        text.append(f"{who} ahead of: " + ", ".join(pairwise))
+    for title, metric in (("ahead_of", ""), ("ahead_of, accuracy", "accuracy")):
+        compared = {peer: ahead(standings(tables, everything, who, (peer,), metric), who, peer) for peer in names}
+        plain[title] = {peer: found for peer, found in compared.items() if found}
+        pairwise = (f"{peer} {one['tables']}/{one['of']} (p {one['p']:.2g})" for peer, one in plain[title].items())
+        if plain[title]:
+            text.append(f"{who} {title.replace('_', ' ')}: " + ", ".join(pairwise))
     text.append(f"{len(good)} folds of {len(seconds)} tables, fitted in {sum(seconds.values()):.0f} s")
     failures = [f"FAILED {row['dataset']} fold {row['fold']}: {row['error']}" for row in rows if "error" in row]
     return "\n".join([*text, *failures]), {
@@ -222,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     file = out / f"skill-{who}.jsonl" if out else None
     machine = describe_machine()
     rows = _fit([] if given.only_report else chosen, wanted, given, file)
-    peers = read_peers(folder)
+    peers = [*read_peers(folder), *_finished_peers(out, given.beside)]
     different = check_sizes(rows, peers)
     if different:
         print("These folds are not the peers' folds:\n  " + "\n  ".join(different))

@@ -10,10 +10,13 @@ import numpy as np
 
 from benchmarks.skill.protocol import METRICS, Table
 
-__all__ = ["PEERS", "Standing", "mean_ranks", "standings"]
+__all__ = ["PEERS", "Standing", "ahead", "mean_ranks", "standings"]
 
 # The ones to be ahead of.
 PEERS = ("catboost", "xgb", "hgb", "rf", "linear", "realmlp_td", "mlp_sklearn", "mlp_sklearn_noes")
+
+# A loss below this is as good as none: the ratio of two of them says nothing.
+_LEAST_LOST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,29 @@ def mean_ranks(found: Sequence[Standing]) -> dict[str, tuple[float, int]]:
             ranks.setdefault(peer, []).append(rank)
     means = {peer: (float(np.mean(values)), len(values)) for peer, values in ranks.items()}
     return dict(sorted(means.items(), key=lambda item: item[1][0]))
+
+
+def ahead(found: Sequence[Standing], who: str, peer: str) -> dict[str, float]:
+    """Return on how many tables ``who`` is ahead of a peer, on how many both are, and the p-value of that lead.
+
+    The p-value is that of Wilcoxon's signed-rank test over the tables, two-sided, of the logarithm of the ratio of
+    what is lost (log-loss, RMSE, 1 - accuracy), where a table counts no more for being harder.
+
+    Args:
+        found: standings of these two.
+        who: the contender.
+        peer: the other; {} where it has no figure.
+    """
+    from scipy.stats import wilcoxon
+
+    pairs = [standing for standing in found if peer in standing.values]
+    if not pairs:
+        return {}
+
+    def lost(standing: Standing, name: str) -> float:
+        value = standing.values[name]
+        return max(1.0 - value if METRICS[standing.metric] else value, _LEAST_LOST)
+
+    gains = np.log([lost(standing, peer) / lost(standing, who) for standing in pairs])
+    p = float(wilcoxon(gains).pvalue) if np.any(gains != 0.0) else 1.0
+    return {"tables": sum(s.ranks[who] < s.ranks[peer] for s in pairs), "of": len(pairs), "p": p}
