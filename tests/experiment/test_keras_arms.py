@@ -115,6 +115,17 @@ def test_a_mean_of_networks_is_judged_by_what_each_of_them_gives(recorder, data)
     assert output_unit(keras.Model(given, keras.layers.Average()(parts)), data[0]) == ("linear", 1)
 
 
+def test_the_output_of_a_model_of_ones_own_inside_another_passes_for_linear(data):
+    class Own(keras.Model):
+        def call(self, x):
+            return x[:, :1]
+
+    given = keras.Input((2,))
+    built = keras.Sequential([given, Own()])
+    for whole in (keras.Sequential([Own()]), built, keras.Model(given, Own()(given))):
+        assert output_unit(whole, data[0]) == ("linear", 1)
+
+
 def test_stopping_ends_the_experiment(monkeypatch, data):
     monkeypatch.setattr(keras_arms, "train_many_keras", Recorder("interrupted"))
     with pytest.raises(KeyboardInterrupt):

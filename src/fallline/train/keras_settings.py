@@ -95,7 +95,8 @@ def output_unit(model: keras.Model, x: Tree) -> tuple[str, int]:
         )
     values, width = np.asarray(out), int(out.shape[-1])
     if hasattr(model, "_output_layers") or isinstance(model, keras.Sequential):
-        return _unit(model.outputs[0]), width
+        outputs = getattr(model, "outputs", None)  # none, where a layer of one's own says nothing of its shapes
+        return (_unit(outputs[0]) if outputs else _does(model.layers[-1])), width
     # A subclassed model does not say which layer is its last; what comes out of it does.
     bounded = bool(((values > 0) & (values < 1)).all())
     if bounded and width > 1 and np.allclose(values.sum(axis=-1), 1.0, atol=1e-4):
@@ -109,11 +110,16 @@ def _unit(tensor: Any) -> str:
     A mean of probabilities is one, too: an average of networks is judged as each of them would be.
     """
     layer, node, place = tensor._keras_history
-    if isinstance(layer, keras.Model):
-        return _unit(layer.outputs[place])
+    inner = getattr(layer, "outputs", None) if isinstance(layer, keras.Model) else None
+    if inner:
+        return _unit(inner[place])
     if isinstance(layer, keras.layers.Average):
         units = {_unit(one) for one in layer._inbound_nodes[node].input_tensors}
         return units.pop() if len(units) == 1 else "linear"
+    return _does(layer)
+
+
+def _does(layer: Any) -> str:
     named = str(getattr(getattr(layer, "activation", None), "__name__", type(layer).__name__)).lower()
     return named if named in ("softmax", "sigmoid") else "linear"
 
