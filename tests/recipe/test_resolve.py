@@ -82,9 +82,17 @@ def test_nothing_stays_auto(kind: ProblemKind) -> None:
     ] == []
 
 
-@pytest.mark.parametrize(("n_rows", "embedding"), [(999, "periodic"), (1_000, "both")])
-def test_numbers_bend_where_there_are_rows_enough(n_rows: int, embedding: str) -> None:
-    asked = {"kind": "binary", "n_rows": n_rows, "n_features": 5, "n_outputs": 1}
+@pytest.mark.parametrize(
+    ("kind", "n_rows", "embedding"),
+    [
+        ("binary", 999, "periodic"),
+        ("binary", 1_000, "both"),
+        ("regression", 4_999, "periodic"),
+        ("regression", 5_000, "both"),
+    ],
+)
+def test_numbers_bend_where_there_are_rows_enough(kind: ProblemKind, n_rows: int, embedding: str) -> None:
+    asked = {"kind": kind, "n_rows": n_rows, "n_features": 5, "n_outputs": 1}
     assert resolve(default(), **asked).network.embedding == embedding
     assert resolve(override(default(), ["network.kind=rbf"]), **asked).network.embedding == "none"
     assert resolve(override(default(), ["embedding=periodic"]), **asked).network.embedding == "periodic"

@@ -133,7 +133,7 @@ class PiecewiseEmbedding(keras.layers.Layer):
     Source: Gorishniy, Rubachev & Babenko, arXiv 2203.05556, eq. 1 (piecewise linear encoding) and section 3.4.
     """
 
-    BINS = 48  # TabM's (arXiv 2410.24210)
+    BINS = 24  # 48 learn rows by heart (benchmarks/README.md)
 
     def __init__(self, numbers: int, bins: int = BINS, width: int = 4, **keywords: Any) -> None:
         super().__init__(**keywords)

@@ -83,7 +83,7 @@ def resolve(recipe: Recipe, *, kind: ProblemKind, n_rows: int, n_features: int, 
     return replace(
         recipe,
         split=split,
-        network=_network(recipe.network, n_rows=n_rows, n_features=n_features, random=not full),
+        network=_network(recipe.network, kind, n_rows=n_rows, n_features=n_features, random=not full),
         optimizer=resolve_reducing(_optimizer(recipe.optimizer, regression=regression), stopping),
         training=training,
         stopping=stopping,
@@ -183,19 +183,22 @@ def _hidden(network: NetworkRecipe, *, n_rows: int, n_features: int) -> tuple[in
     return (128, 128) if n_rows < _SMALL else (256, 256, 256)
 
 
-def _network(network: NetworkRecipe, *, n_rows: int, n_features: int, random: bool) -> NetworkRecipe:
+def _network(
+    network: NetworkRecipe, kind: ProblemKind, *, n_rows: int, n_features: int, random: bool
+) -> NetworkRecipe:
     hidden = _pick(network.hidden, _hidden(network, n_rows=n_rows, n_features=n_features))
     # Mish is measured on tables; on images ReLU is the usual one.
     activation = _pick(network.activation, "relu" if network.kind == "lenet5" else "mish")
     plain = network.kind != "mlp" or not hidden
+    # Where a number acts only beyond some value, waves alone find it late; on few rows the bends learn noise, of
+    # quantities more than of classes, whose borders they lie at. Measured (benchmarks/README.md).
+    bends = _MEDIUM if kind in ("regression", "multioutput") else _SMALL
     return replace(
         network,
         hidden=hidden,
         activation=activation,
         initializer=_pick(network.initializer, default_initializer(activation)),
-        # Where a number acts only beyond some value, waves alone find it late; on few rows the bends learn noise.
-        # Measured on the calibration tables (benchmarks/README.md).
-        embedding=_pick(network.embedding, "none" if plain else "periodic" if n_rows < _SMALL else "both"),
+        embedding=_pick(network.embedding, "none" if plain else "both" if n_rows >= bends else "periodic"),
         dropout=_pick(network.dropout, 0.0 if plain or not random else 0.15),
     )
 

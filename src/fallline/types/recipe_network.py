@@ -89,7 +89,7 @@ class NetworkRecipe:
         "expansion of each number before the first layer: periodic = learned cos(2 pi (w x + b)) features, piecewise = "
         "learned piecewise linear functions that bend at quantiles of the training rows and, for labels, where a "
         "decision tree on the number alone parts the classes, both = the two side by side; auto: periodic, from 1,000 "
-        "rows both",
+        "rows (quantities: 5,000) both",
         choices=("auto", "none", "periodic", "piecewise", "both"),
     )
     embedding_spread: float = _entry(
