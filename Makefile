@@ -1,6 +1,6 @@
 # make demo    the whole product on a real table: makes .venv, installs, trains, shows what it found
 # make test    the tests (with the examples in the docstrings), in parallel
-# make test-long  the tests that do not fit into a quarter of an hour with the others
+# make test-long  the tests that do not fit into a quarter of an hour with the others, by the compiler as users have it
 # make lint    style, types and import layers
 # make bench   the benchmarks beside their peers (installs them: TensorFlow, PyTorch); BENCH="small wide" picks some
 # make docs    docs/catalogue.md from docs/catalogue.toml
@@ -24,7 +24,7 @@ test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
 test-long: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m long
+	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto --dist loadfile -m long
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
