@@ -77,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )  # fmt: skip
                 rows.append(row)
             print(f"{place}/{len(todo)} {json.dumps(row)}", file=sys.stderr, flush=True)
-            part = {"of": len(cases), "half": given.half or "both"}
+            most = max(len(cases), there.get("of", 0))  # --only and --skip take a part
+            part = {"of": most, "half": given.half or "both"}
             part |= {"note": there["note"]} if "note" in there else {}
             _write(path, rows, {"versions": versions, **part})
         if rows:
