@@ -89,12 +89,11 @@ def _symptoms(
     from fallline.diagnose import check
 
     if data is not None:
-        from fallline.store import load_model
+        from fallline.store import load_model, read_compiled
 
         x, y = model_arrays(data, target, None)
         loaded = load_model(model)
-        loss = loss or _compiled_loss(model)
-        return check(loaded, x, y, loss=loss, batch_size=batch_size, epochs=epochs)
+        return check(loaded, x, y, loss=loss or read_compiled(model).loss, batch_size=batch_size, epochs=epochs)
     if Path(model).suffix == ".keras":
         raise InputError(f"A model is checked with its data: fallline check {model} data.npz -t y.")
     from fallline.data import make_problem, read_table
@@ -102,15 +101,3 @@ def _symptoms(
 
     recipe = default("default") if recipe_file is None else from_toml(Path(recipe_file).read_text(encoding="utf-8"))
     return check(recipe, make_problem(read_table(model), target=target, source=model))
-
-
-def _compiled_loss(path: str) -> str | None:
-    """Return the name of the loss that a saved model was compiled with; it is loaded without one."""
-    import zipfile
-
-    with zipfile.ZipFile(path) as archive:
-        compiled = json.loads(archive.read("config.json")).get("compile_config") or {}
-    loss = compiled.get("loss") if isinstance(compiled, dict) else None
-    if isinstance(loss, dict) and not (loss.get("config") or {}).get("from_logits"):
-        loss = loss.get("class_name")
-    return loss if isinstance(loss, str) else None

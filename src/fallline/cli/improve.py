@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fallline.cli.improve_model import MODEL_OPTIONS
 from fallline.cli.options import events, problem_kind, reading
 from fallline.errors import InputError
 
 if TYPE_CHECKING:
+    from fallline.cli.improve_model import ModelSubject
     from fallline.cli.job import Source
     from fallline.cli.screen import Screen
     from fallline.types import ImproveEvent, Improvement, Problem, Recipe
@@ -28,11 +30,16 @@ _KEPT = ("seeds", "folds", "holdout", "metric", "seed")
 
 @click.command("improve")
 @click.argument("data", required=False)
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]... | MODEL.keras DATA")
 @click.option("-t", "--target", multiple=True, metavar="COLUMN", help="The column to predict; again for several.")
 @problem_kind
 @click.option("--recipe", "recipe_file", metavar="FILE", help="The TOML recipe to begin with; -: stdin.")
 @click.option("--preset", metavar="NAME", help="The preset to begin with.  [default: default]")
+@click.option("--loss", metavar="NAME", help="Of a model: a Keras loss.  [default: the compiled one, else what fits]")
+@click.option("--optimizer", metavar="NAME", help="Likewise: its optimizer.  [default: the compiled one, else adam]")
+@click.option("--learning-rate", type=float, metavar="RATE", help="Of a model.  [default: the compiled optimizer's]")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Of a training of a model.  [default: 100]")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Of a model: rows per step.  [default: 32]")
 @click.option("--budget", default="10 minutes", show_default=True, metavar="TIME", help="Seconds, '90 s', '2 h'.")
 @click.option("--trainings", type=click.IntRange(1), metavar="N", help="Most trainings, besides the time.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Of every experiment.")
@@ -49,14 +56,20 @@ def command(
     data: str | None, assignments: tuple[str, ...], budget: str, trainings: int | None, output: str | None,
     resume: str | None, quiet: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Find what helps the training on the table DATA: diagnose, try treatments side by side, keep those that help.
+    """Find what helps a training: diagnose, try treatments side by side, keep those that help.
+
+    What is trained is a recipe on the table DATA, or a Keras model on its data: MODEL.keras and an .npz, or a table of
+    numbers. A model is trained with the loss, the optimizer and the learning rate that it was compiled with, where they
+    are Keras' own; a file says neither epochs nor batch size.
 
     Every experiment stands in the folder's ledger.jsonl as soon as it is done. The result is scored on rows that
-    no choice has seen; recipe.toml is the better recipe, run/ the run trained with it.
+    no choice has seen; recipe.toml is the better recipe (model.keras the better model, improvement.json what to change
+    by hand), run/ the run trained with it.
 
     \u0008
     fallline improve houses.csv --target price
     fallline improve houses.csv -t price --preset simple --budget "2 minutes"
+    fallline improve model.keras data.npz -t y --epochs 30 --batch-size 64
     fallline improve --resume improved/houses-1 --budget "1 hour"
 
     Ctrl-C keeps the ledger and says how to go on. In a script, --json writes a line when something happens: read,
@@ -68,26 +81,72 @@ def command(
         assignments, data = (data, *assignments), None
     screen = Screen(quiet=quiet, as_json=as_json)
     if resume is not None:
-        changes = [name for name in ("recipe_file", "preset") if options[name] is not None]
+        changes = [name for name in ("recipe_file", "preset", *MODEL_OPTIONS) if options[name] is not None]
         if changes or assignments or output is not None or options["target"] or options["kind"]:
             raise InputError("--resume goes on with the table, recipe and options of the folder; give --budget alone.")
-        source, recipe, kept = _resumed(Path(resume), data)
-        _work(source, recipe, kept, Path(resume), budget, trainings, screen)
+        subject, kept = _resumed(Path(resume), data)
+        _work(subject, kept, Path(resume), budget, trainings, screen)
         return
-    source, recipe = _new(data, assignments, options)
-    with _folder(output, source.data) as folder:
-        _work(source, recipe, {name: options[name] for name in _KEPT}, folder, budget, trainings, screen)
+    subject = _new(data, assignments, options)
+    with _folder(output, subject.source) as folder:
+        _work(subject, {name: options[name] for name in _KEPT}, folder, budget, trainings, screen)
 
 
-def _new(data: str | None, assignments: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Source, Recipe]:
+@dataclass(frozen=True)
+class TableSubject:
+    """A table and the recipe that it is trained by.
+
+    Args:
+        table: where it lies and how to understand it.
+        recipe: as it was given.
+    """
+
+    table: Source
+    recipe: Recipe
+
+    @property
+    def source(self) -> str:
+        """The path by which the folder is named."""
+        return self.table.data
+
+    def command(self) -> dict[str, Any]:
+        """Return what a later ``--resume`` needs."""
+        from fallline.recipe import to_mapping
+
+        source = {**asdict(self.table), "data": str(Path(self.table.data).resolve())}
+        return {"source": source, "recipe": to_mapping(self.recipe)}
+
+    def read(self, screen: Screen) -> tuple[tuple[Any, Any, Any], dict[str, Any]]:
+        """Read the table and say how it was understood; return what `fallline.improve` takes."""
+        from fallline.cli.job import described
+        from fallline.cli.show import show_problem
+
+        problem = self.table.problem(self.recipe)
+        screen.event("read", **described(problem))
+        show_problem(screen, problem)
+        return (self.recipe, problem, None), {}
+
+    def saved(self, found: Improvement, control: Any, x: Any, folder: Path, screen: Screen) -> None:
+        """Save the better recipe and the run trained with it."""
+        _saved(found, x, folder, self.table, screen)
+
+
+def _new(data: str | None, assignments: tuple[str, ...], options: Mapping[str, Any]) -> TableSubject | ModelSubject:
+    from fallline.cli.improve_model import ModelSubject, is_model, refuse_for_table
     from fallline.cli.job import Source
     from fallline.cli.train import asked_recipe
 
     if data is None:
-        raise InputError("No table is given: name a file, for example `fallline improve data.csv --target price`.")
+        raise InputError(
+            "No table is given: name a file, for example `fallline improve data.csv --target price`; or a Keras model "
+            "and its data: `fallline improve model.keras data.npz -t y`."
+        )
+    if is_model(data, assignments):
+        return ModelSubject.of(data, assignments, options)
+    refuse_for_table(options)
     recipe = asked_recipe(assignments, {**options, "seed": None, "group": None, "time": None})
     words = {name: options[name] for name in ("kind", "delimiter", "encoding", "decimal")}
-    return Source(data=data, target=options["target"], **words), recipe
+    return TableSubject(Source(data=data, target=options["target"], **words), recipe)
 
 
 @contextlib.contextmanager
@@ -108,50 +167,50 @@ def _folder(output: str | None, data: str) -> Iterator[Path]:
                     empty.rmdir()
 
 
-def _resumed(folder: Path, data: str | None) -> tuple[Source, Recipe, dict[str, Any]]:
+def _resumed(folder: Path, data: str | None) -> tuple[TableSubject | ModelSubject, dict[str, Any]]:
     """Read what the first call left."""
+    from fallline.cli.improve_model import resumed_model
     from fallline.cli.job import Source
     from fallline.recipe import from_mapping
 
     try:
         found = json.loads((folder / COMMAND_FILE).read_text(encoding="utf-8"))
+        kept = {name: found["options"][name] for name in _KEPT}
+        if "model" in found:
+            return resumed_model(found["model"], data), kept
         source = {**found["source"], "target": tuple(found["source"]["target"])}
         source |= {"leave_out": tuple(source["leave_out"])} | ({} if data is None else {"data": data})
-        return Source(**source), from_mapping(found["recipe"]), {name: found["options"][name] for name in _KEPT}
+        return TableSubject(Source(**source), from_mapping(found["recipe"])), kept
     except FileNotFoundError:
         raise InputError(f"There is no improvement in {folder}: {COMMAND_FILE} is not there.") from None
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / COMMAND_FILE} cannot be read: {type(error).__name__}: {error}.") from None
 
 
 def _work(
-    source: Source, recipe: Recipe, options: Mapping[str, Any], folder: Path, budget: str, trainings: int | None,
+    subject: TableSubject | ModelSubject, options: Mapping[str, Any], folder: Path, budget: str, trainings: int | None,
     screen: Screen,
 ) -> None:  # fmt: skip
     from fallline.cli.files import put_new
-    from fallline.cli.job import described
-    from fallline.cli.show import show_problem
     from fallline.cli.signals import StopSignals
     from fallline.improve import improve
-    from fallline.recipe import to_mapping
 
     with StopSignals(lambda number: screen.note("Stopping; what the ledger has is kept.")) as stop:
-        problem = source.problem(recipe)
-        screen.event("read", **described(problem))
-        show_problem(screen, problem)
+        (control, x, y), keywords = subject.read(screen)
         shown = _Shown(screen, stop)
 
         def told(event: ImproveEvent) -> None:
             path = folder / COMMAND_FILE
             if not path.exists():
-                first = {"source": {**asdict(source), "data": str(Path(source.data).resolve())}}
-                put_new(path, json.dumps({**first, "recipe": to_mapping(recipe), "options": dict(options)}).encode())
+                put_new(path, json.dumps({**subject.command(), "options": dict(options)}).encode())
             shown.event(event)
 
         try:
             found = improve(
-                recipe, problem, budget=budget, trainings=trainings, folder=folder, on_event=told,
-                on_progress=shown.progress, **options,
+                control, x, y, budget=budget, trainings=trainings, folder=folder, on_event=told,
+                on_progress=shown.progress, **keywords, **options,
             )  # fmt: skip
         finally:
             shown.close()
@@ -159,7 +218,17 @@ def _work(
             screen.note(f"Stopped. Go on with: fallline improve --resume {folder}")
             screen.event("interrupted", folder=str(folder))
             raise SystemExit(128 + (stop.signum or 2))
-        _saved(found, problem, folder, source, screen)
+        subject.saved(found, control, x, folder, screen)
+        _end(found, folder, screen)
+
+
+def _end(found: Improvement, folder: Path, screen: Screen) -> None:
+    import shlex
+
+    if found.outcome == "budget":
+        screen.lines([f"  go on       fallline improve --resume {shlex.quote(str(folder))}"])
+    if screen.quiet:
+        screen.result(str(folder))
 
 
 def _saved(found: Improvement, problem: Problem, folder: Path, source: Source, screen: Screen) -> None:
@@ -190,10 +259,6 @@ def _saved(found: Improvement, problem: Problem, folder: Path, source: Source, s
     fact(screen, "run", f"{place} (report.html says more)")
     names = f"{shlex.quote(str(place))} {shlex.quote(source.data)}"
     screen.lines([f"  predict     fallline predict {names} -o predicted.csv"])
-    if found.outcome == "budget":
-        screen.lines([f"  go on       fallline improve --resume {shlex.quote(str(folder))}"])
-    if screen.quiet:
-        screen.result(str(folder))
     screen.event("finished", folder=str(folder), run=str(place), outcome=found.outcome, treatments=found.treatments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,6 +110,10 @@ def stopped(outcome: str, kept: tuple[str, ...], *, under_way: bool) -> Told:
     return f"{_ENDS[outcome]}{left_out} {so_far}", {"outcome": outcome, "kept": list(kept), "left_out": under_way}
 
 
+def _interval(one: Score) -> str:
+    return f" [{one.low:.4g}, {one.high:.4g}]" if math.isfinite(one.low) else ""
+
+
 def scored(scores: Sequence[Score], kept: tuple[str, ...], rows: int) -> Told:
     """Say what the result is worth on rows that no choice has seen."""
     facts = {"rows": rows, "scores": [vars(score) for score in scores]}
@@ -126,7 +131,7 @@ def scored(scores: Sequence[Score], kept: tuple[str, ...], rows: int) -> Told:
     names = {"model": "this model", "control": "untreated control", "dummy": "no inputs", "linear": "linear model"}
     metric = model.metric.replace("_", "-")
     rows_of = [
-        f"{names.get(one.who, one.who)}: {metric} {one.value:.4g} [{one.low:.4g}, {one.high:.4g}]"
+        f"{names.get(one.who, one.who)}: {metric} {one.value:.4g}{_interval(one)}"
         for one in first
         if kept or one.who != "control"
     ]

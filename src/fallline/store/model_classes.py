@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-__all__ = ["ACTIVATIONS", "DTYPES", "STOCK_CLASSES"]
+__all__ = ["ACTIVATIONS", "COMPILED_CLASSES", "DTYPES", "STOCK_CLASSES"]
 
 DTYPES = frozenset({
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -84,6 +84,35 @@ STOCK_CLASSES = MappingProxyType(
             "keras.src.ops.core": "Cast SaturateCast StopGradient Unstack",
             "keras.src.ops.math": "Erf Erfc Erfinv Logsumexp Rsqrt SegmentMax SegmentSum TopK",
             "keras.src.ops.linalg": "Norm",
+        }.items()
+    }
+)
+
+# What a model may have been compiled with. Left out on purpose: `Muon` (its config carries patterns of names), wrappers
+# of other optimizers, metrics whose config says how much memory they take, and whatever is a function of the user's.
+COMPILED_CLASSES = MappingProxyType(
+    {
+        module: frozenset(names.split())
+        for module, names in {
+            "keras.losses": """
+                BinaryCrossentropy BinaryFocalCrossentropy CategoricalCrossentropy CategoricalFocalCrossentropy
+                CategoricalHinge CosineSimilarity Dice Hinge Huber KLDivergence LogCosh MeanAbsoluteError
+                MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson
+                SparseCategoricalCrossentropy SquaredHinge Tversky
+            """,
+            "keras.optimizers": """
+                Adadelta Adafactor Adagrad Adam AdamW Adamax Ftrl Lamb Lion Nadam RMSprop SGD
+            """,
+            "keras.optimizers.schedules": """
+                CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay
+                PolynomialDecay
+            """,
+            "keras.metrics": """
+                Accuracy BinaryAccuracy BinaryCrossentropy CategoricalAccuracy CategoricalCrossentropy
+                CategoricalHinge CosineSimilarity Hinge KLDivergence LogCoshError MeanAbsoluteError
+                MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogarithmicError Poisson R2Score
+                RootMeanSquaredError SparseCategoricalAccuracy SparseCategoricalCrossentropy SquaredHinge
+            """,
         }.items()
     }
 )

@@ -25,7 +25,7 @@ from fallline.keras_config import without_tensorflow
 from fallline.store import atomic
 from fallline.store.model_classes import ACTIVATIONS, DTYPES, STOCK_CLASSES
 
-__all__ = ["check_model", "load_model", "load_model_bytes", "model_bytes"]
+__all__ = ["check_model", "compile_config", "load_model", "load_model_bytes", "model_bytes"]
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _MEMBERS = (_CONFIG, _METADATA, _WEIGHTS)
@@ -53,6 +53,11 @@ _WRAPPER_KEYS = frozenset(
         "shared_object_id",
     }
 )
+# What reading an archive that is none, or its JSON, may raise.
+_DAMAGED = (
+    zipfile.BadZipFile, ValueError, KeyError, NotImplementedError, EOFError, RuntimeError, RecursionError, IndexError,
+    AttributeError,
+)  # fmt: skip
 _HDF5_KINDS = "biufV"  # V: Keras stores bfloat16 as two opaque bytes
 
 
@@ -85,6 +90,24 @@ def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any
     Raises:
         RunFolderError: it is missing, damaged, or holds what is not allowed.
     """
+    return load_model_bytes(_bytes_of(path), str(Path(path)), custom_objects=custom_objects)
+
+
+def compile_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a ``.keras`` file says of its compilation, as it stands there; {}: nothing.
+
+    Raises:
+        RunFolderError: it is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(_bytes_of(path))) as archive:
+            found = json.loads(_members(archive)[_CONFIG].decode("utf-8")).get("compile_config")
+    except _DAMAGED as error:
+        raise RunFolderError(f"{path} is refused: {error}.") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _bytes_of(path: str | os.PathLike[str]) -> bytes:
     where = Path(path)
     if where.suffix != ".keras":
         raise RunFolderError(
@@ -92,12 +115,11 @@ def load_model(path: str | os.PathLike[str], *, custom_objects: Mapping[str, Any
             "If you trust it, load it with Keras and save it as .keras."
         )
     try:
-        data = atomic.read_capped(where, _MAX_MODEL_BYTES)
+        return atomic.read_capped(where, _MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise RunFolderError(f"There is no file {where}.") from None
     except OSError as error:
         raise atomic.explain(error, where, "read") from error
-    return load_model_bytes(data, str(where), custom_objects=custom_objects)
 
 
 def load_model_bytes(data: bytes, what: str = "model.keras", *, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -159,16 +181,7 @@ def check_model(
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _members(archive)
             config = json.loads(members[_CONFIG].decode("utf-8"))
-    except (
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-        NotImplementedError,
-        EOFError,
-        RuntimeError,
-        RecursionError,
-        IndexError,
-    ) as error:
+    except _DAMAGED as error:
         raise RunFolderError(f"{what} is refused: {error}.") from error
     try:
         if not isinstance(config, dict) or "class_name" not in config:
