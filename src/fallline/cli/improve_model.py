@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from fallline.cli.arrays import model_arrays, require_fitting
 from fallline.errors import InputError
-from fallline.keras_config import without_tensorflow
 
 if TYPE_CHECKING:
     from fallline.cli.screen import Screen
@@ -122,6 +121,7 @@ class ModelSubject:
             FalllineError: the model cannot be loaded, the data do not fit, or there is no loss or optimizer of this
                 name.
         """
+        from fallline.keras_config import without_tensorflow
         from fallline.store import load_model
         from fallline.train.arrays import as_arrays, rows_of
 
