@@ -113,9 +113,8 @@ class _CatBoost:
         return self.model.predict_proba(self._frame(x, self.text))
 
 
-def _behind_one_hot(model: Any, *, centre: bool = True) -> Any:
-    """Gaps filled, text as one-hot columns, numbers standardised, targets too where they are quantities."""
-    from sklearn.base import is_regressor
+def _behind_one_hot(model: Any, *, scales_targets: bool) -> Any:
+    """Gaps filled, text as one-hot columns, numbers standardised; targets, too, where that is asked for."""
     from sklearn.compose import TransformedTargetRegressor, make_column_selector, make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -127,26 +126,28 @@ def _behind_one_hot(model: Any, *, centre: bool = True) -> Any:
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), text),
     )
     inner = make_pipeline(columns, model)
-    return TransformedTargetRegressor(inner, transformer=StandardScaler()) if centre and is_regressor(model) else inner
+    return TransformedTargetRegressor(inner, transformer=StandardScaler()) if scales_targets else inner
 
 
 def _random_forest(task: str) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     kind = RandomForestRegressor if task == "regression" else RandomForestClassifier
-    return _behind_one_hot(kind(random_state=0, n_jobs=-1), centre=False)
+    return _behind_one_hot(kind(random_state=0, n_jobs=-1), scales_targets=False)
 
 
 def _linear(task: str) -> Any:
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    return _behind_one_hot(Ridge() if task == "regression" else LogisticRegression(max_iter=1_000))
+    quantities = task == "regression"
+    return _behind_one_hot(Ridge() if quantities else LogisticRegression(max_iter=1_000), scales_targets=quantities)
 
 
 def _perceptron(task: str) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    return _behind_one_hot((MLPRegressor if task == "regression" else MLPClassifier)(random_state=0))
+    quantities = task == "regression"
+    return _behind_one_hot((MLPRegressor if quantities else MLPClassifier)(random_state=0), scales_targets=quantities)
 
 
 CONTENDERS: Mapping[str, Callable[[str], Any]] = {

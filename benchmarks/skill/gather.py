@@ -31,22 +31,21 @@ _KEEL = (
     "australian", "bands", "breast", "bupa", "contraceptive", "crx", "hayes-roth", "heart", "housevotes",
     "ionosphere", "led7digit", "mammographic", "monk-2", "movement_libras", "phoneme", "pima", "saheart",
     "segment", "spambase", "splice", "tae", "tic-tac-toe", "vehicle", "vowel", "wdbc", "wisconsin",
-)
+)  # fmt: skip
 # KEEL's own format: a header with @attribute, then @data.
-_WITH_HEADER = (
-    "appendicitis", "balance", "cleveland", "dermatology", "newthyroid", "spectfheart",
-)
+_WITH_HEADER = ("appendicitis", "balance", "cleveland", "dermatology", "newthyroid", "spectfheart")
 _QUANTITIES_WITH_HEADER = (
     "autoMPG6", "baseball", "ele_1", "laser", "plastic", "quake", "treasury", "wankara", "wizmir",
-)
+)  # fmt: skip
+_BY_SPACES, _BY_SEMICOLONS = {"sep": r"\s+", "header": None}, {"sep": ";", "header": None}
 # UCI's files: how they are read, and which columns are kept (None: all), the target last.
 _OTHERS: Mapping[str, tuple[str, Mapping[str, Any], Sequence[int] | None]] = {
-    "ecoli": ("classification", {"sep": r"\s+", "header": None}, range(1, 9)),
-    "yeast": ("classification", {"sep": r"\s+", "header": None}, range(1, 10)),
-    "airfoil": ("regression", {"sep": r"\s+", "header": None}, None),
-    "yacht_hydrodynamics": ("regression", {"sep": r"\s+", "header": None}, None),
-    "qsar-fish-toxicity": ("regression", {"sep": ";", "header": None}, None),
-    "qsar_aquatic_toxicity": ("regression", {"sep": ";", "header": None}, None),
+    "ecoli": ("classification", _BY_SPACES, range(1, 9)),
+    "yeast": ("classification", _BY_SPACES, range(1, 10)),
+    "airfoil": ("regression", _BY_SPACES, None),
+    "yacht_hydrodynamics": ("regression", _BY_SPACES, None),
+    "qsar-fish-toxicity": ("regression", _BY_SEMICOLONS, None),
+    "qsar_aquatic_toxicity": ("regression", _BY_SEMICOLONS, None),
     "excitation_current": ("regression", {"sep": ";", "decimal": ","}, None),
     "cpu_performance": ("regression", {"header": None}, (0, 2, 3, 4, 5, 6, 7, 8)),
     "servo": ("regression", {"header": None, "skipinitialspace": True}, None),
